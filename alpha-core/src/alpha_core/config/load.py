@@ -1,0 +1,113 @@
+"""Loads a configuration: defaults < domain < config file < environment < flags."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+
+from alpha_core.config.domain import DomainConfig
+from alpha_core.config.file import read_config_file
+from alpha_core.config.merge import ALL_SETTINGS, Merge
+from alpha_core.config.run import RunConfig
+from alpha_core.config.section import describe
+from alpha_core.errors import UnknownNameError
+from alpha_core.suggest import closest
+
+__all__ = ["LoadedConfig", "load_config"]
+
+DOMAIN_VARIABLE = "ALPHA_DOMAIN"
+OTHER_VARIABLES = ("ALPHA_PLUGINS", "ALPHA_THREADS", "ALPHA_CACHE", "ALPHA_DEBUG")
+"""Environment variables that are no settings: they say how the program runs, not what it computes."""
+OTHER_PREFIXES = ("ALPHA_HELIOS_", "ALPHA_REMOTE_")
+
+
+@attrs.frozen(kw_only=True)
+class LoadedConfig:
+    """A configuration, and how it came about."""
+
+    config: RunConfig
+    sources: Mapping[str, str]
+    """For each setting key where its value is from: `default`, ``domain `chat` ``, ``flag `--lr` ``, ..."""
+    notes: tuple[str, ...] = ()
+    """What is allowed but probably not meant, a sentence each."""
+    domain_config: DomainConfig | None = None
+    """The domain that was applied; its prompts are of use beyond the settings."""
+
+
+def load_config(
+    *,
+    domain: str | None = None,
+    domain_config: Callable[[str], DomainConfig],
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> LoadedConfig:
+    """Merges all sources of settings, each over the one before it: defaults, domain, config file, environment, flags.
+
+    `domain` is that of the command line; without it the environment (`ALPHA_DOMAIN`) or the file may name one.
+    `domain_config` looks a domain up, raising `UnknownNameError` for a name that nobody registered. `flags` maps
+    setting keys to text. Raises `ConfigError` with everything that is wrong, whichever source it comes from.
+    """
+    environ = environ or {}
+    merge = Merge()
+    content = read_config_file(file) if file is not None else {}
+    file_source = f"file `{file}`"
+
+    name, source = _choose_domain(domain, environ, content.get("domain"), file_source)
+    if name is not None and not isinstance(name, str):
+        merge.problems.append(f"{describe('domain', name, source)}: expected the name of a domain")
+        name = None
+    preset = None
+    if name is not None:
+        try:
+            preset = domain_config(name)
+        except UnknownNameError as error:
+            reason = "; ".join(filter(None, [error.message, error.hint]))
+            merge.problems.append(f"{describe('domain', name, source)}: {reason}")
+        else:
+            merge.add_sections(preset.overrides, f"domain `{name}`")
+    merge.add_sections(content, file_source)
+    merge.add_environment(environ)
+    merge.add_flags(flags or {})
+    config = merge.finish(name)
+    return LoadedConfig(
+        config=config,
+        sources=merge.sources,
+        notes=(*_environment_notes(environ), *_training_notes(config, merge.sources)),
+        domain_config=preset,
+    )
+
+
+def _choose_domain(
+    flag: str | None, environ: Mapping[str, str], in_file: object, file_source: str
+) -> tuple[object, str]:
+    if flag is not None:
+        return flag, "flag `--domain`"
+    if DOMAIN_VARIABLE in environ:
+        return environ[DOMAIN_VARIABLE], f"environment variable `{DOMAIN_VARIABLE}`"
+    return in_file, file_source
+
+
+def _environment_notes(environ: Mapping[str, str]) -> list[str]:
+    variables = {name: s.env for s in ALL_SETTINGS.values() for name in (s.key, *s.aliases)}
+    variables["domain"] = DOMAIN_VARIABLE
+    used = {*variables.values(), *OTHER_VARIABLES}
+    notes = []
+    for variable in sorted(environ):
+        if not variable.startswith("ALPHA_") or variable in used or variable.startswith(OTHER_PREFIXES):
+            continue
+        match = closest(variable.removeprefix("ALPHA_"), variables, cutoff=0.8)
+        if match is not None:
+            notes.append(f"environment variable `{variable}` is not used; did you mean `{variables[match]}`?")
+    return notes
+
+
+def _training_notes(config: RunConfig, sources: Mapping[str, str]) -> list[str]:
+    train = config.train
+    notes = []
+    if train.resolved_warmup >= train.iters:
+        rise = describe("warmup", train.warmup, sources["warmup"])
+        notes.append(f"{rise} is not shorter than {describe('iters', train.iters)}: the learning rate never falls")
+    if config.domain is not None and sources["data"] == "default":
+        notes.append(f"domain `{config.domain}` brings no text; without `--data`, training reads `{train.data}`")
+    return notes

@@ -1,0 +1,67 @@
+"""Ops that select elements by integer tensors. Indices are i32; what lies outside raises `OpError` on a backend that
+can see it, and is undefined on one that cannot (callers check token ids on the host)."""
+
+from abc import abstractmethod
+
+from alpha_core.dtype import DType
+from alpha_core.op import op
+from alpha_core.ops.matmul import MatmulOps
+from alpha_core.shape import normalize_axis
+from alpha_core.tensor import Tensor
+
+__all__ = ["IndexingOps"]
+
+
+class IndexingOps(MatmulOps):
+    """Gradients add up where an index repeats, in a fixed order: no update is lost, and bits repeat."""
+
+    @op
+    @abstractmethod
+    def gather(self, x: Tensor, index: Tensor, axis: int) -> Tensor:
+        """Takes along an axis: out[i][j] = x[i][index[i][j]] for axis 1.
+
+        `index` (i32) has x's shape except on `axis`, and so has the result.
+        """
+
+    @op
+    def gather_grad(self, grad: Tensor, index: Tensor, axis: int, length: int) -> Tensor:
+        """Adds `grad` into zeros at `index` along `axis`, which is `length` long: the gradient of `gather`."""
+        axis = normalize_axis("gather_grad", axis, grad.ndim)
+        last = (*(i for i in range(grad.ndim) if i != axis), axis)
+        moved, picked = self.transpose(grad, last), self.transpose(index, last)
+        lead, count = moved.shape[:-1], moved.shape[-1]
+        one_hot = self._one_hot(self.reshape(picked, (*lead, count, 1)), length, grad.dtype)  # (..., count, length)
+        summed = self.matmul(self.reshape(moved, (*lead, 1, count)), one_hot)  # (..., 1, length)
+        back = [0] * grad.ndim
+        for position, source in enumerate(last):
+            back[source] = position
+        return self.transpose(self.reshape(summed, (*lead, length)), tuple(back))
+
+    @op
+    def embedding(self, weight: Tensor, ids: Tensor) -> Tensor:
+        """Rows of a table: weight (V, E), ids i32 (...) gives (..., E)."""
+        width = weight.shape[1]
+        rows = self.broadcast_to(self.reshape(ids, (ids.size, 1)), (ids.size, width))
+        return self.reshape(self.gather(weight, rows, 0), (*ids.shape, width))
+
+    @op
+    def embedding_grad(self, grad: Tensor, ids: Tensor, rows: int) -> Tensor:
+        """Adds grad (..., E) into a table of zeros (rows, E) at ids (...)."""
+        one_hot = self._one_hot(self.reshape(ids, (ids.size, 1)), rows, grad.dtype)  # (N, V)
+        return self.matmul(one_hot, self.reshape(grad, (ids.size, grad.shape[-1])), transpose_a=True)
+
+    @op
+    @abstractmethod
+    def argmax(self, x: Tensor, axis: int = -1) -> Tensor:
+        """Index (i32) of the largest value along `axis`; the lowest index among equals; NaN counts as largest."""
+
+    @op
+    @abstractmethod
+    def top_k(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The k largest values along the last axis, in descending order, and their indices (i32).
+
+        Equal values come in ascending order of index. x (..., N) gives two (..., k); 1 <= k <= N.
+        """
+
+    def _one_hot(self, index: Tensor, length: int, dtype: DType) -> Tensor:
+        return self.cast(self.equal(index, self.arange(length)), dtype)
