@@ -77,3 +77,10 @@ def test_dropout_threshold_is_the_rate_in_32_bits() -> None:
 def test_stream_numbers_are_stable() -> None:
     # they are part of what makes a run reproducible across versions
     assert stream_id("layer.0.attn.dropout") == 0x771EF5C2
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**31), st.integers(1, 2**63 - 1))
+def test_uniform_integers_are_the_high_half_of_word_times_bound(seed: int, step: int, bound: int) -> None:
+    words = random_bits(seed, 1, step, np.zeros(1, np.uint32), 8)[0].tolist()
+    expected = [(low | high << 32) * bound >> 64 for low, high in zip(words[0::2], words[1::2], strict=True)]
+    assert uniform_integers(seed, 1, step, 4, bound).tolist() == expected

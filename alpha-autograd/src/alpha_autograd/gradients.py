@@ -26,7 +26,7 @@ def _sum(b: Backend, g: Tensor, out: Tensor, x: Tensor, axes: Any, keepdims: boo
 
 
 def _mean(b: Backend, g: Tensor, out: Tensor, x: Tensor, axes: Any, keepdims: bool) -> Tensor:
-    return _sum(b, b.mul(g, out.size / x.size), out, x, axes, keepdims)
+    return _sum(b, b.mul(g, out.size / x.size) if x.size else g, out, x, axes, keepdims)
 
 
 def _cat(b: Backend, g: Tensor, out: Tensor, tensors: Sequence[Tensor], axis: int) -> list[Tensor]:

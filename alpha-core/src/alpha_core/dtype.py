@@ -64,13 +64,16 @@ _NUMPY: dict[DType, np.dtype[Any]] = {
 
 def bf16_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     """Rounds floats to the nearest bf16 (ties to even) and returns the bit patterns; NaN stays NaN."""
-    single = np.ascontiguousarray(values, dtype=np.float32)
-    bits = single.view(np.uint32)
-    rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    with np.errstate(over="ignore"):
+        single = np.array(values, dtype=np.float32, ndmin=1)
+        # What the way through f32 lost goes into its last bit (rounding to odd): then the second rounding is right too.
+        inexact, too_large = single != values, np.abs(single) > np.abs(np.asarray(values))
+        bits = np.where(inexact, (single.view(np.uint32) - too_large.astype(np.uint32)) | 1, single.view(np.uint32))
+        rounded = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
     quiet_nan = (bits >> np.uint32(16)) | np.uint32(0x0040)  # rounding could carry a NaN's mantissa into infinity
-    return np.where(np.isnan(single), quiet_nan, rounded).astype(np.uint16)
+    return np.where(np.isnan(single), quiet_nan, rounded).astype(np.uint16).reshape(np.shape(values))
 
 
 def bf16_values(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """Returns the float32 values of bf16 bit patterns, exactly."""
-    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return np.asarray(bits.astype(np.uint32) << np.uint32(16)).view(np.float32)

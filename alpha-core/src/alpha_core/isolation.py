@@ -41,12 +41,16 @@ class IsolatedManager:
 
     def implementers(self, hook: str) -> list[str]:
         """Returns the plugins that implement a hook, in the order in which pluggy calls them."""
-        return [impl.plugin_name for impl in reversed(getattr(self._manager.hook, hook).get_hookimpls())]
+        return [implementation.plugin_name for implementation in self._implementations(hook)]
 
-    def call(self, name: str, hook: str, **arguments: Any) -> Any:
-        """Calls the hook of one plugin; the result is as if it were the only plugin."""
-        others = [plugin for other, plugin in self._manager.list_name_plugin() if other != name]
-        return self._manager.subset_hook_caller(hook, others)(**arguments)
+    def call(self, name: str, hook: str, **arguments: Any) -> list[Any]:
+        """Calls a hook of one plugin alone; returns its results other than None."""
+        results = [
+            implementation.function(*(arguments[argument] for argument in implementation.argnames))
+            for implementation in self._implementations(hook)
+            if implementation.plugin_name == name
+        ]
+        return [result for result in results if result is not None]
 
     def descriptors(self, name: str, kind: Kind[T]) -> list[T]:
         """Returns the parts of one kind that a plugin registers. Raises `PluginError` for wrong types."""
@@ -56,6 +60,10 @@ class IsolatedManager:
         if not results:
             raise PluginError(f"`{kind.hook}` returned None, not a list of `{kind.info.__name__}`")
         return [_checked(info, kind) for result in results for info in _sequence(result, kind)]
+
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        implementations: list[pluggy.HookImpl] = getattr(self._manager.hook, hook).get_hookimpls()
+        return implementations[::-1]
 
     def _check_spelling(self, plugin: object) -> None:
         try:
@@ -75,6 +83,10 @@ class IsolatedManager:
             marked = self._manager.parse_hookimpl_opts(plugin, hook) or self._manager.parse_hookspec_opts(plugin, hook)
             if marked is None and callable(getattr(plugin, hook, None)):
                 raise PluginError(f"`{hook}` is not marked with `@hookimpl`")
+            if marked is not None and (marked.get("wrapper") or marked.get("hookwrapper")):
+                raise PluginError(
+                    f"`{hook}` is a hook wrapper; Alpha asks each plugin by itself, so it would never run"
+                )
 
 
 def _sequence(result: object, kind: Kind[Any]) -> Sequence[object]:

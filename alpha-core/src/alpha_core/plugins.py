@@ -59,6 +59,7 @@ def load_plugins(names: Sequence[str] | None = None, *, environ: Mapping[str, st
     `UnknownNameError` for a wrong name in `names`; for one in the variable, `Plugins.notes` has a sentence.
     """
     plugins = Plugins()
+    plugins.limit = f"`{ENVIRONMENT_VARIABLE}`" if names is None else "the list of plugins to load"
     installed = installed_plugins()
     wanted = names if names is not None else _names_in(environ)
     known = [record.name for record, _ in installed]
@@ -86,7 +87,9 @@ class Plugins:
         self._commands: dict[tuple[str, ...], CommandInfo] = {}
         self._asked_for_commands: set[str] = set()
         self.skipped: list[PluginRecord] = []
-        """Plugins that are installed but that `ALPHA_PLUGINS` (or `names`) leaves out."""
+        """Plugins that are installed but that `limit` leaves out."""
+        self.limit = ""
+        """What limited the loading, as messages name it."""
         self.notes: list[str] = []
         """What a person should know about the loading, a sentence each."""
         self.backends = self._registry(BACKEND)
@@ -139,9 +142,10 @@ class Plugins:
         for registry in self.registries:
             registry.remove_owner(name)
         self._commands = {path: info for path, info in self._commands.items() if info.plugin != name}
+        self._asked_for_commands.discard(name)
         for index, record in enumerate(self._records):
             if record.name == name and record.broken is None:
-                self._records[index] = attrs.evolve(record, broken=reason_of(error), error=error)
+                self._records[index] = _broken(record, error)
 
     def choose_backend(self, name: str = "auto") -> BackendInfo:
         """Returns the backend of that name; `auto` means the one that the `choose_backend` hook picks.
@@ -155,7 +159,7 @@ class Plugins:
             raise self._no_backend()
         for plugin in self._manager.implementers("choose_backend"):
             try:
-                choice = self._manager.call(plugin, "choose_backend", available=tuple(available))
+                choice = next(iter(self._manager.call(plugin, "choose_backend", available=tuple(available))), None)
                 if choice is not None and choice not in [info.name for info in available]:
                     raise PluginError(f"`choose_backend` returned {choice!r}, which is no available backend")
             except Exception as error:  # noqa: BLE001 - a stranger's hook must not stop the choice; it is announced
@@ -194,8 +198,7 @@ class Plugins:
         if package is not None:
             for record in self.skipped:
                 if record.package == package:
-                    reason = f"which `{ENVIRONMENT_VARIABLE}` leaves out"
-                    return PluginError(f"{label} `{name}` is of plugin {record.title}, {reason}")
+                    return PluginError(f"{label} `{name}` is of plugin {record.title}, which {self.limit} leaves out")
             if all(record.package != package for record in self._records):
                 return NotInstalledError(f"{label} `{name}` is not installed: `pip install {package}`")
         known = sorted(known)
@@ -208,7 +211,7 @@ class Plugins:
         if hint is None and broken:
             return f"some plugins are broken ({_listed(broken)}); {LIST_HINT}"
         if hint is None and self.skipped:
-            return f"`{ENVIRONMENT_VARIABLE}` leaves out {_listed([record.name for record in self.skipped])}"
+            return f"{self.limit} leaves out {_listed([record.name for record in self.skipped])}"
         return hint
 
     def _registry(self, kind: Kind[T]) -> Registry[T]:
@@ -223,19 +226,19 @@ class Plugins:
             plugin = load()
             self._refuse_taken_name(record)
             self._manager.register(plugin, record.name)
-            try:
-                for registry in self.registries:
-                    infos = self._manager.descriptors(record.name, registry.kind)
-                    if infos:
-                        registers[registry.kind.name] = tuple(info.name for info in infos)
-                        parts.append((registry, infos))
-                for registry, infos in parts:
-                    self._refuse_duplicates(registry, [info.name for info in infos])
-            except BaseException:
-                self._manager.unregister(record.name)
-                raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module does is recorded
-            return attrs.evolve(record, registers=registers, broken=reason_of(error), error=error)
+            return _broken(record, error)
+        try:
+            for registry in self.registries:
+                infos = self._manager.descriptors(record.name, registry.kind)
+                if infos:
+                    registers[registry.kind.name] = tuple(info.name for info in infos)
+                    parts.append((registry, infos))
+            for registry, infos in parts:
+                self._refuse_duplicates(registry, [info.name for info in infos])
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's hook does is recorded
+            self._manager.unregister(record.name)
+            return _broken(attrs.evolve(record, registers=registers), error)
         for registry, infos in parts:
             for info in infos:
                 registry.add(info, record.name)
@@ -295,7 +298,7 @@ class Plugins:
 
     def _no_backend(self) -> BackendError:
         if not len(self.backends):
-            return BackendError("no backend is installed", hint="`pip install alpha-tensor` brings `cpu_ref`")
+            return BackendError("there is no backend", hint=self.missing(BACKEND.name, "cpu_ref", ()).message)
         reasons = "; ".join(f"`{info.name}`: {info.unavailable()}" for info in self.backends)
         return BackendError(f"no backend is available here ({reasons})")
 
@@ -316,6 +319,10 @@ class Plugins:
             raise missing
         message = f"no installed tokenizer reads artifacts of type `{kind}`"
         raise TokenizerError("; ".join([message, *unreadable]), hint=missing.hint or LIST_HINT)
+
+
+def _broken(record: PluginRecord, error: BaseException) -> PluginRecord:
+    return attrs.evolve(record, broken=reason_of(error), error=error)
 
 
 def _names_in(environ: Mapping[str, str]) -> list[str] | None:

@@ -86,9 +86,19 @@ def dropout_threshold(rate: float) -> int:
 
 
 def uniform_integers(seed: int, stream: int, step: int, count: int, bound: int) -> npt.NDArray[np.int64]:
-    """Returns `count` integers in [0, bound), each from 64 random bits (bias below bound / 2**64)."""
-    bits = random_bits(seed, stream, step, np.zeros(1, np.uint32), 2 * count)[0].astype(object).reshape(count, 2)
-    return np.array([((int(high) << 32 | int(low)) * bound) >> 64 for low, high in bits], dtype=np.int64)
+    """Returns `count` integers in [0, bound), each `(word * bound) >> 64` of a 64-bit word.
+
+    The bias is below bound / 2**64.
+    """
+    words = random_bits(seed, stream, step, np.zeros(1, np.uint32), 2 * count)[0].astype(np.uint64)
+    low, high = words[0::2], words[1::2]
+    bound_low, bound_high = np.uint64(bound & 0xFFFFFFFF), np.uint64(bound >> 32)
+    shift = np.uint64(32)
+    # The 128-bit product in 32-bit digits, as in long multiplication; no partial sum exceeds 64 bits.
+    middle = high * bound_low + (low * bound_low >> shift)
+    carry = (middle & _LOW) + low * bound_high
+    values: npt.NDArray[np.uint64] = high * bound_high + (middle >> shift) + (carry >> shift)
+    return values.astype(np.int64)
 
 
 def normal(seed: int, stream: int, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:

@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from alpha_autograd.checkpoint import checkpoint
+from alpha_autograd import checkpoint
 from alpha_core.backend import Backend
 from alpha_core.config import ModelConfig
 from alpha_core.dtype import DType

@@ -12,7 +12,7 @@ from alpha_core.config.run import SECTIONS, RunConfig
 from alpha_core.config.sample import SampleConfig
 from alpha_core.config.section import Constraint, Section
 from alpha_core.config.setting import Setting, setting, settings_of, text_of
-from alpha_core.config.train import TrainConfig
+from alpha_core.config.train import DEFAULT_RUNS_DIR, TrainConfig
 
 if TYPE_CHECKING:
     from alpha_core.config.load import LoadedConfig, load_config
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alpha_core.config.toml import format_toml
 
 __all__ = [
+    "DEFAULT_RUNS_DIR",
     "SECTIONS",
     "Constraint",
     "DomainConfig",

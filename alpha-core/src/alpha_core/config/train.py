@@ -8,7 +8,9 @@ from alpha_core.config.section import Constraint, Section
 from alpha_core.config.setting import setting
 from alpha_core.run_id import tag_problem
 
-__all__ = ["TrainConfig"]
+__all__ = ["DEFAULT_RUNS_DIR", "TrainConfig"]
+
+DEFAULT_RUNS_DIR = "runs"
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +57,7 @@ class TrainConfig(Section):
     )
     sinks: tuple[str, ...] = setting(("console", "jsonl"), "Where metrics go: registered sinks, separated by commas.")
     tag: str = setting("", "Text in front of the run id.", empty=True, check=tag_problem)
-    runs_dir: str = setting("runs", "Folder that holds the run folders.")
+    runs_dir: str = setting(DEFAULT_RUNS_DIR, "Folder that holds the run folders.")
 
     @property
     def resolved_lr_min(self) -> float:

@@ -4,6 +4,7 @@ can see it, and is undefined on one that cannot (callers check token ids on the 
 from abc import abstractmethod
 
 from alpha_core.dtype import DType
+from alpha_core.errors import ShapeError
 from alpha_core.op import op
 from alpha_core.ops.matmul import MatmulOps
 from alpha_core.shape import normalize_axis
@@ -40,6 +41,8 @@ class IndexingOps(MatmulOps):
     @op
     def embedding(self, weight: Tensor, ids: Tensor) -> Tensor:
         """Rows of a table: weight (V, E), ids i32 (...) gives (..., E)."""
+        if weight.ndim != 2:
+            raise ShapeError(f"`embedding`: `weight` has shape {list(weight.shape)}; (rows, width) is needed")
         width = weight.shape[1]
         rows = self.broadcast_to(self.reshape(ids, (ids.size, 1)), (ids.size, width))
         return self.reshape(self.gather(weight, rows, 0), (*ids.shape, width))

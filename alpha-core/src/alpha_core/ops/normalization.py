@@ -18,6 +18,8 @@ class NormalizationOps(SoftmaxOps):
         x (..., E), weight and bias (E,).
         """
         require_shape("layer_norm", "weight", weight, x.shape[-1:])
+        if bias is not None:
+            require_shape("layer_norm", "bias", bias, x.shape[-1:])
         normalized, _ = self._standardized(x, eps)
         scaled = self.mul(normalized, weight)
         return scaled if bias is None else self.add(scaled, bias)
@@ -30,6 +32,8 @@ class NormalizationOps(SoftmaxOps):
 
         With n = (x - mean) * r and g = grad * weight: dx = r * (g - mean(g) - n * mean(g * n)).
         """
+        require_shape("layer_norm_grad", "grad", grad, x.shape)
+        require_shape("layer_norm_grad", "weight", weight, x.shape[-1:])
         normalized, reciprocal = self._standardized(x, eps)
         scaled = self.mul(grad, weight)
         centred = self.sub(scaled, self.mean(scaled, -1, True))
@@ -50,6 +54,8 @@ class NormalizationOps(SoftmaxOps):
 
         With n = x * r and g = grad * weight: dx = r * (g - n * mean(g * n)).
         """
+        require_shape("rms_norm_grad", "grad", grad, x.shape)
+        require_shape("rms_norm_grad", "weight", weight, x.shape[-1:])
         reciprocal = self._reciprocal_rms(x, eps)
         normalized = self.mul(x, reciprocal)
         scaled = self.mul(grad, weight)

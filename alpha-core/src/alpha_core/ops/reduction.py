@@ -1,8 +1,10 @@
 """Reductions. `axes` None means all; reducing over an empty axis gives 0 (sum) or raises `ShapeError` (max, mean)."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
+from alpha_core.errors import ShapeError
 from alpha_core.op import op
 from alpha_core.ops.movement import MovementOps
 from alpha_core.shape import normalize_axes, reduced_shape
@@ -38,8 +40,10 @@ class ReductionOps(MovementOps):
     @op
     def mean(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
         """Arithmetic mean over `axes`: sum(x) / n."""
-        total = self.sum(x, axes, keepdims)
-        return self.mul(total, total.size / x.size) if x.size else self.div(total, 0.0)
+        count = math.prod(x.shape[axis] for axis in normalize_axes("mean", axes, x.ndim))
+        if count == 0:
+            raise ShapeError(f"`mean`: {list(x.shape)} has no elements along the axes {axes}")
+        return self.mul(self.sum(x, axes, keepdims), 1.0 / count)
 
     @op
     def sum_of_squares(self, x: Tensor) -> Tensor:

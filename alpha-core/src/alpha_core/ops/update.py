@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from alpha_core.op import op
 from alpha_core.ops.attention import AttentionOps
+from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 
 __all__ = ["UpdateOps"]
@@ -21,6 +22,7 @@ class UpdateOps(AttentionOps):
     @op(writes=("destination",))
     def add_into(self, destination: Tensor, source: Tensor) -> None:
         """destination += source, of the same shape and dtype."""
+        require_shape("add_into", "source", source, destination.shape)
         self.assign(destination, self.add(destination, source))
 
     @op(writes=("parameters", "first_moments", "second_moments"))

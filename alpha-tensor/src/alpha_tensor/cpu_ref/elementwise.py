@@ -18,7 +18,7 @@ __all__ = ["ElementwiseKernels"]
 class ElementwiseKernels(NumpyStorage):
     def cast(self, x: Tensor, dtype: DType) -> Tensor:
         if x.dtype is dtype:
-            return x
+            return self._tensor(array_of(x), dtype)
         values = bf16_values(array_of(x)) if x.dtype is DType.bf16 else array_of(x)
         return self._cast(values, dtype)
 

@@ -16,7 +16,9 @@ class IndexingKernels(MatmulKernels):
     def gather(self, x: Tensor, index: Tensor, axis: int) -> Tensor:
         axis = normalize_axis("gather", axis, x.ndim)
         positions = self._indices("gather", "index", index)
-        require_shape("gather", "index", index, (*x.shape[:axis], *index.shape[axis : axis + 1], *x.shape[axis + 1 :]))
+        if index.ndim != x.ndim:
+            raise ShapeError(f"`gather`: `index` has {index.ndim} dimensions; {x.ndim} are needed")
+        require_shape("gather", "index", index, (*x.shape[:axis], index.shape[axis], *x.shape[axis + 1 :]))
         _check_range("gather", positions, x.shape[axis])
         return self._tensor(np.take_along_axis(array_of(x), positions, axis), x.dtype)
 

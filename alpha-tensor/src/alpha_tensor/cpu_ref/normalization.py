@@ -27,6 +27,7 @@ class NormalizationKernels(SoftmaxKernels):
     ) -> tuple[Tensor, Tensor, Tensor]:
         g, values, w = self._computed("layer_norm_grad", grad, x, weight)
         require_shape("layer_norm_grad", "grad", grad, x.shape)
+        require_shape("layer_norm_grad", "weight", weight, x.shape[-1:])
         n, r = _standardized(values, eps)
         gw = g * w
         dx = r * (gw - gw.mean(-1, keepdims=True) - n * (gw * n).mean(-1, keepdims=True))
@@ -43,6 +44,7 @@ class NormalizationKernels(SoftmaxKernels):
     def rms_norm_grad(self, grad: Tensor, x: Tensor, weight: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
         g, values, w = self._computed("rms_norm_grad", grad, x, weight)
         require_shape("rms_norm_grad", "grad", grad, x.shape)
+        require_shape("rms_norm_grad", "weight", weight, x.shape[-1:])
         r = _reciprocal_rms(values, eps)
         n, gw = values * r, g * w
         dx = r * (gw - n * (gw * n).mean(-1, keepdims=True))

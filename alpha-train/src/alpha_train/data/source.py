@@ -1,0 +1,168 @@
+"""Where text comes from: a file, a folder, a glob, standard input, the standard library, or strings in memory."""
+
+import glob
+import io
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import attrs
+
+from alpha_core.errors import DataError
+from alpha_core.suggest import did_you_mean
+from alpha_train.data.standard_library import standard_library_files
+
+__all__ = ["STANDARD_INPUT", "STANDARD_LIBRARY", "Text", "TextSource", "open_source", "text_source"]
+
+STANDARD_INPUT = "-"
+STANDARD_LIBRARY = "python"
+_WILDCARDS = frozenset("*?[")
+
+
+@attrs.frozen
+class Text:
+    """One file of text, or what stands for one. `open` starts reading at its beginning, as often as it is called."""
+
+    name: str
+    size: int
+    """Bytes, for progress reports."""
+    open: Callable[[], TextIO]
+
+
+@attrs.frozen
+class TextSource:
+    """Files of text in a fixed order; they are opened when they are read, one at a time."""
+
+    name: str
+    """What a person called it."""
+    texts: tuple[Text, ...]
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def open_source(spec: str, *, standard_input: BinaryIO | None = None) -> Iterator[TextSource]:
+    """Finds the files that `spec` means; the source can be read until the `with` block ends.
+
+    `spec` is `python` (the interpreter's standard library), `-` (standard input), a file, a folder (searched
+    recursively, without hidden files), or a glob such as `books/**/*.txt`. Files are UTF-8 and taken in the order of
+    their paths. Standard input, and files that can be read only once, are copied to a temporary file first.
+    `standard_input` replaces the process's own. Raises `DataError` when there is nothing of that name.
+    """
+    if spec == STANDARD_LIBRARY:
+        yield _standard_library()
+        return
+    if spec == STANDARD_INPUT:
+        with _copied(standard_input or sys.stdin.buffer, "standard input") as text:
+            yield TextSource("standard input", (text,))
+        return
+    path, mode = _look_up(spec)
+    if mode is None and _WILDCARDS & set(spec):
+        yield _of_files(spec, _files_matching(str(path)), nothing=f"no file matches `{spec}`")
+    elif mode is None:
+        raise _missing(spec, path)
+    elif stat.S_ISDIR(mode):
+        yield _of_files(spec, _files_in(path), nothing=f"folder `{spec}` holds no files")
+    elif stat.S_ISREG(mode):
+        yield TextSource(spec, (_text_of_file(path, spec),))
+    else:
+        with _open_binary(path, spec) as pipe, _copied(pipe, spec) as text:
+            yield TextSource(spec, (text,))
+
+
+def text_source(texts: Iterable[str], name: str = "the text") -> TextSource:
+    """Returns a source that holds strings in memory, each of them like a file."""
+    return TextSource(
+        name, tuple(Text(f"{name} ({i})", len(text), partial(io.StringIO, text, "")) for i, text in enumerate(texts, 1))
+    )
+
+
+def _look_up(spec: str) -> tuple[Path, int | None]:
+    """Returns the path that `spec` means and its mode, or None if there is nothing."""
+    try:
+        path = Path(spec).expanduser()
+        return path, path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return path, None
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, no home folder
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"`{spec}` cannot be read: {reason}") from error
+
+
+def _text_of_file(path: Path, name: str, encoding: str = "utf-8-sig") -> Text:
+    # Without translation of line ends: the model sees what the file holds.
+    return Text(name, path.stat().st_size, partial(open, path, encoding=encoding, newline=""))
+
+
+def _of_files(spec: str, paths: Iterable[Path], *, nothing: str) -> TextSource:
+    texts = tuple(_text_of_file(path, str(path)) for path in paths)
+    if not texts:
+        raise DataError(nothing, hint="name a text file, or a folder or glob with text files in it")
+    return TextSource(spec, texts)
+
+
+def _standard_library() -> TextSource:
+    files = standard_library_files()
+    if not files:
+        raise DataError(
+            "this Python interpreter comes without the source of its standard library",
+            hint="name a text file or a folder instead of `python`",
+        )
+    texts = tuple(_text_of_file(path, str(path), encoding) for path, encoding in files)
+    note = f"`{STANDARD_LIBRARY}` means the standard library; the file or folder here is `./{STANDARD_LIBRARY}`"
+    return TextSource("the standard library", texts, (note,) if Path(STANDARD_LIBRARY).exists() else ())
+
+
+def _files_in(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for current, subfolders, names in os.walk(folder):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [Path(current, name) for name in names if not name.startswith(".")]
+    return sorted((path for path in found if path.is_file()), key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _files_matching(pattern: str) -> list[Path]:
+    found: set[Path] = set()
+    for path in map(Path, glob.iglob(pattern, recursive=True)):
+        found.update(_files_in(path) if path.is_dir() else [path] if path.is_file() else [])
+    return sorted(found, key=Path.as_posix)
+
+
+@contextmanager
+def _copied(stream: BinaryIO, name: str) -> Iterator[Text]:
+    """Copies what can be read only once, for text is read several times: hashed, learned from, encoded."""
+    with tempfile.TemporaryDirectory(prefix="alpha-text-") as folder:
+        path = Path(folder, "text")
+        try:
+            with open(path, "wb") as file:
+                shutil.copyfileobj(stream, file)
+        except OSError as error:
+            raise DataError(f"{name} cannot be copied to `{path}`: {error.strerror}") from error
+        yield _text_of_file(path, name)
+
+
+def _open_binary(path: Path, spec: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise DataError(f"`{spec}` cannot be read: {error.strerror}") from error
+
+
+def _missing(spec: str, path: Path) -> DataError:
+    try:
+        siblings = [str(path.parent / name) for name in os.listdir(path.parent)]
+    except OSError:
+        message = f"there is no file or folder `{spec}`, for there is no folder `{path.parent}`"
+        return DataError(message, hint="check the path")
+    close = did_you_mean(str(path), siblings) or did_you_mean(spec, [STANDARD_LIBRARY])
+    return DataError(
+        f"there is no file or folder `{spec}`",
+        hint=close
+        or "name a text file, a folder, a glob, `-` for standard input, or `python` for its standard library",
+    )

@@ -1,0 +1,92 @@
+"""The `jsonl` metric sink: metrics, events and samples as JSON Lines in the run folder."""
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from alpha_core.errors import UsageError
+from alpha_core.observer import Event, MetricSink, RunInfo, Sample
+
+__all__ = ["JsonlSink"]
+
+
+class JsonlSink(MetricSink):
+    """Appends to `metrics.jsonl`, `events.jsonl` and `samples.jsonl`, one flushed line for each record.
+
+    Numbers that are not finite, which JSON cannot write, become null. Raises `UsageError` for a run without a folder.
+    """
+
+    def __init__(self, run: RunInfo) -> None:
+        super().__init__(run)
+        if run.folder is None:
+            raise UsageError("the sink `jsonl` needs a run folder, and this run has none")
+        with ExitStack() as files:
+            self._metrics = files.enter_context(_open(run.folder / "metrics.jsonl"))
+            self._events = files.enter_context(_open(run.folder / "events.jsonl"))
+            self._samples = files.enter_context(_open(run.folder / "samples.jsonl"))
+            self._files = files.pop_all()
+
+    def on_step(self, metrics: Mapping[str, Any]) -> None:
+        _append(self._metrics, metrics)
+
+    def on_event(self, event: Event) -> None:
+        _append(
+            self._events,
+            {
+                "step": event.step,
+                "level": event.level,
+                "kind": event.kind,
+                "message": event.message,
+                "payload": event.payload,
+                "time": _now(),
+            },
+        )
+
+    def on_samples(self, step: int, samples: Sequence[Sample]) -> None:
+        time = _now()
+        for index, sample in enumerate(samples):
+            row = {"step": step, "idx": index, "prompt": sample.prompt, "output": sample.output, "time": time}
+            _append(self._samples, row)
+
+    def close(self) -> None:
+        self._files.close()
+
+
+def _open(path: Path) -> TextIO:
+    """Opens a log to append to, on a line of its own even if a crash cut off the last one."""
+    with open(path, "ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+    return open(path, "a", encoding="ascii", newline="\n", buffering=1)  # line buffering: flushed at each line's end
+
+
+def _append(file: TextIO, record: Mapping[str, Any]) -> None:
+    file.write(json.dumps(_json_value(record), allow_nan=False) + "\n")
+
+
+def _json_value(value: Any) -> Any:
+    """Returns the nearest JSON value, text for what has none."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [_json_value(item) for item in value]
+    return str(value)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

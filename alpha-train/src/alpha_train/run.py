@@ -1,0 +1,273 @@
+"""A run from its configuration: find the parts by name, make or reopen the run folder, train, and keep checkpoints."""
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+
+from alpha_core.backend import Backend
+from alpha_core.config import RunConfig, config_hash, to_dict
+from alpha_core.descriptors import MetricSinkInfo, TokenizerInfo
+from alpha_core.errors import CheckpointError, TokenizerError
+from alpha_core.observer import Event, Observer, RunInfo
+from alpha_core.plugins import Plugins
+from alpha_core.run_id import new_run_id
+from alpha_core.schedule import Schedule
+from alpha_core.tokenizer import Tokenizer
+from alpha_model import GPT
+from alpha_model.activation import Activation
+from alpha_model.parameters import parameter_count
+from alpha_train.checkpoint import Checkpoint
+from alpha_train.data import Dataset, prepare
+from alpha_train.data import Progress as DataProgress
+from alpha_train.json_file import read_json
+from alpha_train.loop import Progress, TrainResult, train
+from alpha_train.observers import Observers
+from alpha_train.run_data import data_of_run
+from alpha_train.run_folder import RunFolder
+from alpha_train.sink_queue import SinkQueue
+from alpha_train.trainer import Trainer
+
+__all__ = ["FinishedRun", "resume_run", "start_run"]
+
+
+@attrs.frozen(kw_only=True)
+class FinishedRun:
+    """A run that ended, and where its files are."""
+
+    folder: RunFolder
+    result: TrainResult
+
+
+@attrs.frozen(kw_only=True)
+class _Parts:
+    """What the names in a configuration stand for. Made first, so that a wrong name fails before any work."""
+
+    backend: Backend
+    activation: Activation
+    optimizer: Any
+    schedule: Schedule
+    sinks: Sequence[MetricSinkInfo]
+
+    @classmethod
+    def of(cls, config: RunConfig, plugins: Plugins) -> "_Parts":
+        return cls(
+            activation=Activation.of(plugins.activations.get(config.model.activation)),
+            optimizer=plugins.optimizers.get(config.train.optimizer).load(),
+            schedule=plugins.schedules.get(config.train.schedule).load(),
+            sinks=[plugins.metric_sinks.get(name) for name in config.train.sinks],
+            backend=plugins.choose_backend(config.train.backend).load(),
+        )
+
+
+Note = Callable[[str], None]
+
+
+def start_run(
+    config: RunConfig,
+    plugins: Plugins,
+    *,
+    prompts: Sequence[str] = (),
+    observer: Observer | None = None,
+    stop: Callable[[], str | None] = lambda: None,
+    note: Note = lambda text: None,
+    progress: DataProgress = lambda activity, done, total: None,
+) -> FinishedRun:
+    """Trains a new model in a new run folder below `config.train.runs_dir`.
+
+    `note` is told what a person should know, `progress` how far reading and tokenizing have come. The vocabulary size
+    is the tokenizer's, whatever the configuration says.
+    """
+    parts = _Parts.of(config, plugins)
+    dataset = prepare(
+        config.train.data,
+        _tokenizer(config.train.tokenizer, plugins),
+        validation_fraction=config.train.validation_fraction,
+        progress=progress,
+    )
+    for text in dataset.notes:
+        note(text)
+    model_config = attrs.evolve(config.model, vocab_size=dataset.tokenizer.vocab_size)
+    config = attrs.evolve(config, model=model_config)
+    trainer = _trainer(config, parts)
+    folder = RunFolder.create(Path(config.train.runs_dir), new_run_id(config.train.tag), to_dict(config))
+    folder.write_tokenizer(dataset.tokenizer.to_artifacts())
+    run = _Run(config, parts, trainer, dataset, folder, Progress(), note)
+    return run.train(prompts, observer, stop, Event(kind="training_started", message="training started", step=0))
+
+
+def resume_run(
+    folder: RunFolder,
+    config: RunConfig,
+    plugins: Plugins,
+    *,
+    prompts: Sequence[str] = (),
+    observer: Observer | None = None,
+    stop: Callable[[], str | None] = lambda: None,
+    note: Note = lambda text: None,
+    progress: DataProgress = lambda activity, done, total: None,
+) -> FinishedRun:
+    """Continues a run from its latest checkpoint, exactly as if it had not ended.
+
+    `config` is that of the run folder; it may have been changed, but the model and the tokenizer may not.
+    """
+    parts = _Parts.of(config, plugins)
+    checkpoint = folder.latest_checkpoint()
+    for text in checkpoint.notes:
+        note(text)
+    artifacts = folder.read_tokenizer()
+    _check_model(checkpoint, config, artifacts)
+    tokenizer = plugins.load_tokenizer(artifacts)
+    dataset = data_of_run(config.train, checkpoint, tokenizer, note=note, progress=progress)
+    trainer = _trainer(config, parts)
+    folder.write_config(to_dict(config))
+    trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step)
+    state = Progress(**{key: checkpoint.extra[key] for key in attrs.fields_dict(Progress)})
+    run = _Run(config, parts, trainer, dataset, folder, state, note)
+    started = Event(kind="run_resumed", message=f"resumed at step {checkpoint.step}", step=checkpoint.step)
+    return run.train(prompts, observer, stop, started)
+
+
+class _Run:
+    """The parts of one call of `start_run` or `resume_run`."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        parts: _Parts,
+        trainer: Trainer,
+        dataset: Dataset,
+        folder: RunFolder,
+        progress: Progress,
+        note: Note,
+    ) -> None:
+        self.config, self.parts, self.trainer, self.dataset = config, parts, trainer, dataset
+        self.folder, self.progress, self.note = folder, progress, note
+        self.observer: Observer = Observer()
+
+    def train(
+        self, prompts: Sequence[str], observer: Observer | None, stop: Callable[[], str | None], started: Event
+    ) -> FinishedRun:
+        prompts = prompts or [self._first_words()]
+        sinks = SinkQueue(self.parts.sinks, on_problem=lambda event: self.note(event.message))
+        self.observer = Observers(sinks, *([observer] if observer is not None else []))
+        with sinks:
+            self.observer.on_start(self._info())
+            self.observer.on_event(attrs.evolve(started, payload=_environment(self.trainer.backend)))
+            try:
+                result = train(
+                    self.trainer,
+                    self.dataset,
+                    self.config.train,
+                    observer=self.observer,
+                    schedule=self.parts.schedule,
+                    sample_config=self.config.sample,
+                    prompts=prompts,
+                    progress=self.progress,
+                    save=self._save,
+                    stop=stop,
+                )
+            except BaseException as error:
+                self.observer.on_finish({**self._summary("failed", self.trainer.step), "error": str(error)})
+                raise
+            if result.status == "completed":
+                done = Event(kind="training_complete", message="training complete", step=result.step)
+                self.observer.on_event(done)
+            self.observer.on_finish(self._summary(result.status, result.step))
+        return FinishedRun(folder=self.folder, result=result)
+
+    def _first_words(self) -> str:
+        """Returns how the validation text begins, to continue where a domain brings no prompts."""
+        tokens = self.dataset.validation.tokens if len(self.dataset.validation.tokens) else self.dataset.train.tokens
+        return self.dataset.tokenizer.decode(tokens[:8].tolist())
+
+    def _info(self) -> RunInfo:
+        return RunInfo(
+            run_id=self.folder.run_id,
+            folder=self.folder.path,
+            config=to_dict(self.config),
+            parameters=parameter_count(self.trainer.model.parameter_specs),
+            iters=self.config.train.iters,
+            start_step=self.trainer.step,
+            train_tokens=len(self.dataset.train.tokens),
+            validation_tokens=len(self.dataset.validation.tokens),
+            backend=self.trainer.backend.description,
+        )
+
+    def _summary(self, status: str, step: int) -> dict[str, Any]:
+        progress = self.progress
+        return {
+            "status": status,
+            "step": step,
+            "loss": progress.loss,
+            "valLoss": progress.validation_loss,
+            "bestValLoss": progress.best_validation_loss,
+            "bestStep": progress.best_step,
+            "skipped_steps": progress.skipped_steps,
+        }
+
+    def _save(self, trainer: Trainer, progress: Progress) -> None:
+        """Writes a checkpoint, and before it notes whether it is the best, which is then never removed."""
+        step = trainer.step
+        if progress.best_step == step and progress.best_validation_loss is not None:
+            self.folder.record_best(step, progress.best_validation_loss)
+        checkpoint = Checkpoint(
+            step=step,
+            optimizer_step=step - progress.skipped_steps,
+            model_config=attrs.asdict(self.config.model),
+            train_config=to_dict(self.config)["train"],
+            config_hash=config_hash(self.config),
+            seed=self.config.train.seed,
+            tokenizer_artifacts=self.dataset.tokenizer.to_artifacts(),
+            activation_graph=self.parts.activation.to_json(),
+            extra={**attrs.asdict(progress), "dataset": self.dataset.key, "content": self.dataset.content},
+            parameters=trainer.parameters_on_host(),
+            optimizer_state=trainer.state_on_host(),
+        )
+        path = self.folder.save_checkpoint(checkpoint, keep=self.config.train.keep)
+        self.observer.on_event(
+            Event(kind="checkpoint_saved", message=f"checkpoint `{path}`", step=step, payload={"path": str(path)})
+        )
+
+
+def _trainer(config: RunConfig, parts: _Parts) -> Trainer:
+    model = GPT(config.model, parts.activation)
+    return Trainer(model, parts.backend, config.train, parts.optimizer(config.train))
+
+
+def _tokenizer(name: str, plugins: Plugins) -> Tokenizer | TokenizerInfo:
+    """Returns a tokenizer to train, by name, or a ready one from a `tokenizer.json`."""
+    if name.endswith(".json"):
+        return plugins.load_tokenizer(read_json(Path(name), TokenizerError))
+    return plugins.tokenizers.get(name)
+
+
+def _check_model(checkpoint: Checkpoint, config: RunConfig, tokenizer: Mapping[str, Any]) -> None:
+    """Raises `CheckpointError` if the checkpoint is of another model or tokenizer than the run folder's."""
+    here = attrs.asdict(config.model)
+    changed = [
+        f"`{key}` is {checkpoint.model_config.get(key)!r} in the checkpoint, {here[key]!r} in the configuration"
+        for key in here
+        if checkpoint.model_config.get(key) != here[key]
+    ]
+    if changed:
+        raise CheckpointError(
+            f"the run cannot be resumed with another model: {'; '.join(changed)}", hint="start a new run instead"
+        )
+    if checkpoint.tokenizer_artifacts != tokenizer:
+        raise CheckpointError("the checkpoint was made with another tokenizer than the run folder's `tokenizer.json`")
+
+
+def _environment(backend: Backend) -> dict[str, Any]:
+    """Returns what computed, for the record."""
+    return {
+        "backend": backend.description,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "alpha": {f"alpha-{name}": version(f"alpha-{name}") for name in ("core", "autograd", "model", "train")},
+    }

@@ -1,0 +1,227 @@
+"""The folder of a run: everything needed to resume it or to sample from it."""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from alpha_core.errors import CheckpointError, ConfigError, TokenizerError, UnknownNameError, UsageError
+from alpha_core.run_id import is_run_id
+from alpha_core.suggest import did_you_mean
+from alpha_train.atomic_file import TEMPORARY_SUFFIX
+from alpha_train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from alpha_train.json_file import read_json, write_json
+
+__all__ = ["LAST", "BestCheckpoint", "MetricsLog", "RunFolder", "find_run", "list_runs"]
+
+LAST = "last"
+"""What a person calls the run that was started last."""
+
+_CONFIG, _TOKENIZER, _BEST, _METRICS = "config.json", "tokenizer.json", "best.json", "metrics.jsonl"
+_CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,18})\.alph")
+
+
+@attrs.frozen
+class BestCheckpoint:
+    """The evaluated step with the lowest validation loss so far."""
+
+    step: int
+    val_loss: float
+    """Nats per token."""
+
+
+@attrs.frozen
+class MetricsLog:
+    """What `metrics.jsonl` holds."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    """One for each step, ascending; of several lines of a step, the last: it is from the latest resumption."""
+    skipped: int
+    """Lines that could not be read, such as one that a crash cut off."""
+
+
+@attrs.frozen
+class RunFolder:
+    """`runs/<run_id>/`: `config.json`, `tokenizer.json`, `checkpoint-<step>.alph`, `best.json` and the `.jsonl` logs.
+
+    Files appear completely or not at all. Methods raise the error of their subject (`ConfigError`, `TokenizerError`,
+    `CheckpointError`) for files that are missing, damaged or cannot be written.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, run_id: str, config: Mapping[str, Any]) -> "RunFolder":
+        """Makes the folder of a new run. Raises `UsageError` if it exists or cannot be made."""
+        folder = cls(runs / run_id)
+        try:
+            folder.path.mkdir(parents=True)
+        except OSError as error:
+            raise UsageError(f"the run folder `{folder.path}` cannot be made: {error.strerror}") from error
+        folder.write_config(config)
+        return folder
+
+    @property
+    def run_id(self) -> str:
+        return self.path.resolve().name
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Stores the configuration of the run."""
+        write_json(self.path / _CONFIG, config, ConfigError)
+
+    def read_config(self) -> dict[str, Any]:
+        """Returns the content of `config.json`, unchecked."""
+        return read_json(self.path / _CONFIG, ConfigError)
+
+    def write_tokenizer(self, artifacts: Mapping[str, Any]) -> None:
+        """Stores the artifacts of the run's tokenizer."""
+        write_json(self.path / _TOKENIZER, artifacts, TokenizerError)
+
+    def read_tokenizer(self) -> dict[str, Any]:
+        """Returns the artifacts of the run's tokenizer."""
+        return read_json(self.path / _TOKENIZER, TokenizerError)
+
+    def checkpoint_path(self, step: int) -> Path:
+        return self.path / f"checkpoint-{step}.alph"
+
+    def checkpoint_steps(self) -> list[int]:
+        """Returns the steps that have a checkpoint file, ascending."""
+        return sorted(int(match[1]) for path in self.path.iterdir() if (match := _CHECKPOINT.fullmatch(path.name)))
+
+    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: int) -> Path:
+        """Writes a checkpoint, removes old ones (see `prune`), and returns its path."""
+        path = self.checkpoint_path(checkpoint.step)
+        write_checkpoint(path, checkpoint)
+        self.prune(keep)
+        return path
+
+    def latest_checkpoint(self, *, tensors: bool = True) -> Checkpoint:
+        """Returns the newest checkpoint that can be read; its notes name newer ones that are damaged.
+
+        Raises `CheckpointError` if there is none.
+        """
+        damaged: list[str] = []
+        for step in reversed(self.checkpoint_steps()):
+            try:
+                checkpoint = read_checkpoint(self.checkpoint_path(step), tensors=tensors)
+            except CheckpointError as error:
+                damaged.append(error.message)
+            else:
+                return attrs.evolve(checkpoint, notes=(*damaged, *checkpoint.notes))
+        if damaged:
+            raise CheckpointError(f"run `{self.run_id}` has no checkpoint that can be used: {'; '.join(damaged)}")
+        raise CheckpointError(
+            f"run `{self.run_id}` has no checkpoint yet", hint="it ended before the first one was written"
+        )
+
+    def best_checkpoint(self, *, tensors: bool = True) -> Checkpoint:
+        """Returns the checkpoint with the lowest validation loss, or the latest if none was evaluated."""
+        best = self.read_best()
+        if best is None or not self.checkpoint_path(best.step).exists():
+            return self.latest_checkpoint(tensors=tensors)
+        return read_checkpoint(self.checkpoint_path(best.step), tensors=tensors)
+
+    def read_best(self) -> BestCheckpoint | None:
+        """Returns what `record_best` noted last, or None if it noted nothing that can be read."""
+        try:
+            content = read_json(self.path / _BEST, CheckpointError)
+        except CheckpointError:
+            return None
+        step, val_loss = content.get("step"), content.get("valLoss")
+        if type(step) is not int or not isinstance(val_loss, int | float):
+            return None
+        return BestCheckpoint(step, float(val_loss))
+
+    def record_best(self, step: int, val_loss: float) -> bool:
+        """Notes an evaluated step if it is better than all before, and tells whether it is.
+
+        To be called before `save_checkpoint` of that step, so that the best checkpoint is never removed as an old one.
+        """
+        best = self.read_best()
+        if not math.isfinite(val_loss) or (best is not None and val_loss >= best.val_loss):
+            return False
+        write_json(self.path / _BEST, {"step": step, "valLoss": val_loss}, CheckpointError)
+        return True
+
+    def prune(self, keep: int) -> None:
+        """Removes checkpoints but for the `keep` newest (at least one) and the best, and what a crash left behind."""
+        best = self.read_best()
+        old = [step for step in self.checkpoint_steps()[: -max(keep, 1)] if best is None or step != best.step]
+        unfinished = self.path.glob(f".checkpoint-*{TEMPORARY_SUFFIX}")
+        try:
+            for path in [*map(self.checkpoint_path, old), *unfinished]:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CheckpointError(f"`{error.filename}` cannot be removed: {error.strerror}") from error
+
+    def read_metrics(self) -> MetricsLog:
+        """Returns the logged metrics; empty if there is no log."""
+        rows: dict[int, Mapping[str, Any]] = {}
+        skipped = 0
+        for row in _read_lines(self.path / _METRICS):
+            if isinstance(row, dict) and type(row.get("step")) is int:
+                rows[row["step"]] = row
+            else:
+                skipped += 1
+        return MetricsLog(tuple(rows[step] for step in sorted(rows)), skipped)
+
+
+def list_runs(runs: Path) -> list[RunFolder]:
+    """Returns the runs in a folder, in the order in which they were started."""
+    if not runs.is_dir():
+        return []
+    return sorted((RunFolder(config.parent) for config in runs.glob(f"*/{_CONFIG}")), key=_started)
+
+
+def find_run(runs: Path, name: str) -> RunFolder:
+    """Returns the run that a person means by its id, the beginning of its id, the path of its folder, or `last`.
+
+    Raises `UnknownNameError` if there is none, and `UsageError` if several ids begin like that.
+    """
+    known = list_runs(runs)
+    by_id = {run.run_id: run for run in known}
+    if name in by_id:
+        return by_id[name]
+    if name == LAST and known:
+        return known[-1]
+    if Path(name, _CONFIG).is_file():
+        return RunFolder(Path(name))
+    matches = [run_id for run_id in by_id if name and run_id.startswith(name)]
+    if len(matches) == 1:
+        return by_id[matches[0]]
+    if matches:
+        listed = ", ".join(f"`{run_id}`" for run_id in matches)
+        raise UsageError(f"several runs in `{runs}` begin with `{name}`: {listed}")
+    if not known:
+        raise UnknownNameError(f"there is no run `{name}`: `{runs}` holds no runs", hint="start one with `alpha train`")
+    raise UnknownNameError(
+        f"there is no run `{name}` in `{runs}`",
+        hint=did_you_mean(name, [*by_id, LAST]) or f"the latest is `{known[-1].run_id}`",
+    )
+
+
+def _started(run: RunFolder) -> tuple[str, int]:
+    """Returns when a run was started: by its id, or if someone renamed the folder, by its first file."""
+    modified = (run.path / _CONFIG).stat().st_mtime_ns
+    if is_run_id(run.run_id):
+        return run.run_id.split("_")[-2], modified
+    return f"{datetime.fromtimestamp(modified / 1e9, UTC):%Y%m%d%H%M%S}", modified
+
+
+def _read_lines(path: Path) -> Iterator[Any]:
+    """Yields the value of each line of a JSON Lines file, None for one that cannot be read."""
+    try:
+        file = open(path, "rb")  # noqa: SIM115 (the caller's loop runs while it is open)
+    except FileNotFoundError:
+        return
+    with file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError):
+                yield None

@@ -1,0 +1,210 @@
+"""The state of a training run on a backend, and its two programs: accumulate a batch, update the parameters."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from alpha_autograd import Tape
+from alpha_core.backend import Backend
+from alpha_core.config import TrainConfig
+from alpha_core.dtype import DType
+from alpha_core.errors import BackendError, CheckpointError
+from alpha_core.optimizer import Optimizer, ParameterGroup, StepScalars
+from alpha_core.program import Program
+from alpha_core.tensor import Tensor
+from alpha_model import GPT, Randomness
+from alpha_train.data import Batch
+
+__all__ = ["StepResult", "Trainer"]
+
+Array = npt.NDArray[Any]
+
+
+@attrs.frozen(kw_only=True)
+class StepResult:
+    """What an update reports."""
+
+    loss: float
+    """Mean over the step's tokens, in nats, before the update."""
+    grad_norm: float
+    """Global norm of the mean gradient, before clipping."""
+    clip_coefficient: float
+    """What gradients were multiplied by; below 1 when they were clipped."""
+    applied: bool
+    """False when the step was skipped: its loss or gradients were not finite, or its norm was a spike."""
+
+
+class Trainer:
+    """Parameters, gradient sums and optimizer state as tensors; all that changes between steps is on the device.
+
+    Gradients are sums over tokens; the update divides by their number. So `accumulate` is additive over the batch, and
+    gradient accumulation, a split batch and several devices are the same mechanism.
+    """
+
+    def __init__(
+        self,
+        model: GPT,
+        backend: Backend,
+        config: TrainConfig,
+        optimizer: Optimizer,
+        parameters: Mapping[str, Array] | None = None,
+    ) -> None:
+        """Starts from `parameters`, or from the model's initial values for `config.seed`."""
+        self.model, self.backend, self.config, self.optimizer = model, backend, config, optimizer
+        self.dtype = DType(config.precision)
+        if self.dtype not in backend.compute_dtypes:
+            able = ", ".join(dtype.value for dtype in backend.compute_dtypes)
+            raise BackendError(f"backend `{backend.name}` does not train in {self.dtype.value}; it computes in {able}")
+        initial = model.initial_parameters(config.seed) if parameters is None else parameters
+        specs = model.parameter_specs
+        self.parameters = {spec.name: backend.upload(initial[spec.name], self.dtype) for spec in specs}
+        self._gradients = {spec.name: backend.zeros(spec.shape, self.dtype) for spec in specs}
+        self.state: dict[str, dict[str, Tensor]] = {
+            spec.name: {
+                slot: backend.zeros(shape, self.dtype)
+                for slot, shape in optimizer.slots(spec.name, spec.shape, spec.kind).items()
+            }
+            for spec in specs
+        }
+        self._groups = self._parameter_groups()
+        self._loss_sum = backend.zeros((), self.dtype)
+        self._step = backend.zeros((), DType.i32)  # updates done; also what dropout counts by
+        self._one = backend.full((), 1, DType.i32)
+        self._tokens = 0
+        self._programs: dict[tuple[str, tuple[int, ...]], Program] = {}
+
+    @property
+    def step(self) -> int:
+        """Number of updates done."""
+        return int(self.backend.download(self._step))
+
+    def accumulate(self, batch: Batch) -> None:
+        """Adds the loss and gradients of a batch to the sums."""
+        inputs = (batch.tokens, batch.targets, batch.rows)
+        program = self._program("accumulate", self._record_accumulate, inputs, batch.tokens.shape)
+        program(*inputs)
+        self._tokens += batch.target_count
+
+    def update(self, learning_rate: float) -> StepResult:
+        """Applies one optimizer step to what was accumulated, and clears the sums."""
+        step = self.step + 1
+        values = (1.0 / max(1, self._tokens), *self.optimizer.step_values(step, learning_rate))
+        host = np.array(values, dtype=self.dtype.numpy)
+        (report,) = self._program("update", self._record_update, (host,), ())(host)
+        self._tokens = 0
+        loss, norm, clip, applied = (float(value) for value in self.backend.download(report))
+        return StepResult(loss=loss, grad_norm=norm, clip_coefficient=clip, applied=applied == 1.0)
+
+    def loss(self, batches: Iterable[Batch]) -> float:
+        """Returns the mean loss over the tokens of some batches, in nats, without dropout; NaN without tokens."""
+        total, tokens = 0.0, 0
+        for batch in batches:
+            inputs = (batch.tokens, batch.targets)
+            (loss_sum,) = self._program("evaluate", self._record_evaluate, inputs, batch.tokens.shape)(*inputs)
+            total += float(self.backend.download(loss_sum))
+            tokens += batch.target_count
+        return total / tokens if tokens else math.nan
+
+    def parameters_on_host(self) -> dict[str, Array]:
+        """Returns the parameters by name, read back from the device."""
+        return {name: self.backend.download(tensor) for name, tensor in self.parameters.items()}
+
+    def state_on_host(self) -> dict[str, dict[str, Array]]:
+        """Returns the optimizer's state by parameter and slot, read back from the device."""
+        return {
+            name: {slot: self.backend.download(tensor) for slot, tensor in slots.items()}
+            for name, slots in self.state.items()
+        }
+
+    def restore(self, parameters: Mapping[str, Array], state: Mapping[str, Mapping[str, Array]], step: int) -> None:
+        """Continues exactly from what `parameters_on_host` and `state_on_host` returned after `step` updates.
+
+        Raises `CheckpointError`, before anything is changed, when a tensor is missing, left over or of another shape.
+        """
+        here, stored = dict(self.parameters), dict(parameters)
+        for name, slots in self.state.items():
+            here.update({f"{name} ({slot})": tensor for slot, tensor in slots.items()})
+        for name, arrays in state.items():
+            stored.update({f"{name} ({slot})": array for slot, array in arrays.items()})
+        _check_tensors(stored, here)
+        for name, tensor in here.items():
+            self.backend.assign(tensor, self.backend.upload(stored[name], self.dtype))
+        self.backend.assign(self._step, self.backend.full((), step, DType.i32))
+
+    def _parameter_groups(self) -> list[ParameterGroup]:
+        """Groups parameters by kind. The usual GPT rule: two-dimensional ones decay, norms, biases and such do not."""
+        groups = []
+        for kind in ("matrix", "embedding", "vector"):
+            names = [spec.name for spec in self.model.parameter_specs if spec.kind == kind]
+            if not names:
+                continue
+            groups.append(
+                ParameterGroup(
+                    kind=kind,
+                    weight_decay=0.0 if kind == "vector" else self.config.weight_decay,
+                    names=names,
+                    parameters=[self.parameters[name] for name in names],
+                    gradients=[self._gradients[name] for name in names],
+                    state={slot: [self.state[name][slot] for name in names] for slot in self.state[names[0]]},
+                )
+            )
+        return groups
+
+    def _program(self, name: str, function: Any, inputs: tuple[Array, ...], shape: Any) -> Program:
+        key = (name, tuple(shape))
+        if key not in self._programs:
+            self._programs[key] = self.backend.record(function, inputs, name=name, additive=name != "update")
+        return self._programs[key]
+
+    def _record_accumulate(self, tokens: Tensor, targets: Tensor, rows: Tensor) -> list[Tensor]:
+        tape = Tape(self.backend)
+        tape.watch(*self.parameters.values())
+        random = Randomness(self.config.seed, self._step, rows) if self.model.config.dropout > 0 else None
+        losses = self.model.losses(
+            tape, self.parameters, tokens, targets, random, recompute=self.config.activation_checkpointing
+        )
+        total = tape.sum(losses)
+        gradients = tape.gradients(total, list(self.parameters.values()))
+        for sums, gradient in zip(self._gradients.values(), gradients, strict=True):
+            self.backend.add_into(sums, gradient)
+        self.backend.add_into(self._loss_sum, total)
+        return []
+
+    def _record_update(self, values: Tensor) -> list[Tensor]:
+        b = self.backend
+        per_token, *rest = (b.reshape(b.slice(values, 0, i, i + 1), ()) for i in range(values.size))
+        loss = b.mul(self._loss_sum, per_token)
+        norm = b.mul(b.global_norm(list(self._gradients.values())), per_token)
+        apply = b.mul(b.all_finite(norm), b.all_finite(loss))
+        if self.config.spike_threshold > 0:
+            apply = b.mul(apply, b.sub(1.0, b.greater(norm, self.config.spike_threshold)))
+        limit = self.config.grad_clip
+        clip = b.clip_coefficient(norm, limit) if limit > 0 else b.full((), 1.0, self.dtype)
+        scalars = StepScalars(gradient_scale=b.mul(per_token, clip), apply=apply, values=rest)
+        for group in self._groups:
+            self.optimizer.update(b, group, scalars)
+        report = b.cat([b.reshape(value, (1,)) for value in (loss, norm, clip, apply)], 0)
+        for sums in (*self._gradients.values(), self._loss_sum):
+            b.assign(sums, b.zeros(sums.shape, sums.dtype))
+        b.add_into(self._step, self._one)
+        return [report]
+
+    def _record_evaluate(self, tokens: Tensor, targets: Tensor) -> list[Tensor]:
+        return [self.backend.sum(self.model.losses(self.backend, self.parameters, tokens, targets))]
+
+
+def _check_tensors(stored: Mapping[str, Array], here: Mapping[str, Tensor]) -> None:
+    for name in [*here, *stored]:
+        if name not in stored:
+            raise CheckpointError(f"the checkpoint has no tensor `{name}`, which this model and optimizer need")
+        if name not in here:
+            raise CheckpointError(
+                f"the checkpoint has a tensor `{name}`, for which this model and optimizer have no use"
+            )
+        if stored[name].shape != here[name].shape:
+            shapes = f"{list(stored[name].shape)} in the checkpoint, {list(here[name].shape)} here"
+            raise CheckpointError(f"tensor `{name}` is {shapes}")

@@ -1,0 +1,37 @@
+# What CI does, one step at a time; every recipe is a command that works without `just`. `just` alone lists them.
+
+[private]
+default:
+    @just --list
+
+# Make or update .venv
+setup:
+    tools/environment.sh dev
+
+# Run the tests; arguments go to pytest
+test *arguments:
+    ./test {{ arguments }}
+
+# Find mistakes
+lint:
+    .venv/bin/ruff check
+
+# Write the code in the one format
+format:
+    .venv/bin/ruff format
+
+# Check types
+types:
+    .venv/bin/mypy alpha-*/src tools
+
+# Check the arrows between packages
+imports:
+    .venv/bin/lint-imports --no-logo
+
+# Build every wheel and try it alone
+wheels:
+    .venv/bin/python tools/check_wheels.py
+
+# Everything that CI checks
+ci:
+    .ci/run

@@ -1,0 +1,37 @@
+"""Rules for every test."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import settings
+
+# A busy machine is no reason to fail. In CI hypothesis has a profile of its own, which this one inherits.
+settings.register_profile("alpha", deadline=None)
+settings.load_profile("alpha")
+
+ALLOWED_SKIPS = ("runs as root",)
+"""How the reason of a skip may begin in CI; whatever else a test misses there, CI should install."""
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if os.environ.get("CI") != "true" or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not reason.removeprefix("Skipped: ").startswith(ALLOWED_SKIPS):
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (CI allows no skip but for: {', '.join(ALLOWED_SKIPS)})"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
