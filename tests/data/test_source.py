@@ -145,9 +145,27 @@ def test_a_path_without_its_folder_says_so(tmp_path: Path) -> None:
         texts_of(f"{tmp_path}/nowhere/a.txt")
 
 
-def test_a_path_that_no_system_takes_is_a_data_error() -> None:
+def test_names_that_share_only_their_folder_are_no_suggestion(folder: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        texts_of(f"{folder}/quite-another")
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("name a file, a folder, a glob")
+
+
+@pytest.mark.parametrize("spec", ["x" * 5000, "a\0b", "~nobody-has-this-name/x"])
+def test_a_path_that_no_system_takes_is_a_data_error(spec: str) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        texts_of("x" * 5000)
+        texts_of(spec)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="runs as root, whom no permission stops")
+def test_a_folder_that_cannot_be_read_is_named_and_a_file_is_left_out(folder: Path) -> None:
+    (folder / "a.txt").chmod(0)
+    assert "unreadable (Permission denied)" in notes_of(str(folder))[0]
+    (folder / "b").chmod(0)
+    with pytest.raises(DataError, match=r"folder `.*b` cannot be read: Permission denied"):
+        texts_of(str(folder))
+    (folder / "b").chmod(0o700)
 
 
 def test_texts_in_memory_are_a_source() -> None:

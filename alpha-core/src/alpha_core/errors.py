@@ -1,7 +1,7 @@
 """The one error tree: every error that a person can cause is an `AlphaError`.
 
-A message says what was asked, what exists and what to do. The optional `hint` stands apart, so that the command line can
-print it on a line of its own; the exit status of the command is a property of the error's class.
+A message says what was asked, what exists and what to do. The optional `hint` stands apart, so that the command line
+can print it on a line of its own; the exit status of the command is a property of the class of the error.
 """
 
 __all__ = [

@@ -81,6 +81,11 @@ class MetricSink(Observer):
 
     ```python
     class LossFile(MetricSink):
+        def __init__(self, run):
+            super().__init__(run)
+            if run.folder is None:
+                raise UsageError("the sink `loss_file` needs a run folder")
+
         def on_step(self, metrics):
             with open(self.run.folder / "loss.txt", "a") as file:
                 print(metrics["step"], metrics["loss"], file=file)

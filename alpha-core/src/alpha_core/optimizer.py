@@ -51,10 +51,9 @@ class Optimizer(ABC):
     class SignSGD(Optimizer):
         def update(self, backend, group, scalars):
             (learning_rate,) = scalars.values
-            step = backend.mul(learning_rate, scalars.apply)
             for parameter, gradient in zip(group.parameters, group.gradients):
-                change = backend.mul(backend.sign(gradient), step)
-                backend.assign(parameter, backend.sub(parameter, change))
+                moved = backend.sub(parameter, backend.mul(backend.sign(gradient), learning_rate))
+                backend.assign(parameter, backend.where(scalars.apply, moved, parameter))
     ```
     """
 

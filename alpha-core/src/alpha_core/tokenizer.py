@@ -24,10 +24,16 @@ class Tokenizer(ABC):
         @property
         def specials(self): return {}
         def encode(self, text): return [min(ord(c), 127) for c in text]
-        def decode(self, ids): return "".join(map(chr, ids))
+        def decode(self, ids):
+            if not all(0 <= i < 128 for i in ids):
+                raise TokenizerError("ids run from 0 to 127")
+            return "".join(map(chr, ids))
         def to_artifacts(self): return {"type": self.type, "vocabSize": 128}
         @classmethod
-        def from_artifacts(cls, artifacts): return cls()
+        def from_artifacts(cls, artifacts):
+            if artifacts.get("vocabSize") != 128:
+                raise TokenizerError("an ASCII vocabulary has 128 tokens")
+            return cls()
         @classmethod
         def train(cls, texts, *, vocab_size=None, specials=()): return cls()
     ```

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.dtype import DType
-from alpha_core.expression import Expression, Input, X, expression_from_json
+from alpha_core.expression import Coefficient, Expression, Input, X, expression_from_json
 from alpha_core.tensor import Tensor
 from alpha_testkit.compare import Tolerance, assert_close, rounded
-from alpha_testkit.default_backend import UsesBackend
 from alpha_testkit.numpy_algebra import complex_step, evaluate
+from alpha_testkit.uses_backend import UsesBackend
 
 __all__ = ["ActivationConformance"]
 
@@ -66,21 +66,21 @@ class ActivationConformance(UsesBackend, kit=True):
         expression = self.make_expression()
         for spread in (0.0, 0.5):
             x, coefficients = _points(expression, spread)
-            derivatives = {None: X, **{c.name: c for c in expression.coefficients()}}
-            for name, variable in derivatives.items():
+            variables: list[Input | Coefficient] = [X, *expression.coefficients()]
+            for variable in variables:
+                name = variable.name if isinstance(variable, Coefficient) else None
                 symbolic = expression.derivative(variable)
                 got = np.broadcast_to(evaluate(symbolic, x, coefficients), x.shape)
                 want = complex_step(expression, x, coefficients, name)
                 np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12, err_msg=f"derivative for {name or 'x'}")
 
     def test_finite(self) -> None:
-        """Values and derivatives in f32 are finite for very small and very large inputs, at the initial coefficients."""
+        """Values and slopes in f32 are finite for very small and very large inputs, at the initial coefficients."""
         expression = self.make_expression()
         magnitudes = np.concatenate([[0.0, 1e-30], np.geomspace(1e-6, self.largest_input, 60)])
         x = np.concatenate([-magnitudes[::-1], magnitudes])[:, None]  # (points, 1)
-        arguments = self._upload(
-            expression, x, np.zeros(1), {c.name: np.full(1, c.initial) for c in expression.coefficients()}
-        )
+        coefficients = {c.name: np.full(1, c.initial) for c in expression.coefficients()}
+        arguments = self._upload(expression, x, np.zeros(1), coefficients)
         values = self.backend.download(self.backend.bias_activation(*arguments))
         assert np.isfinite(values).all(), f"infinite or NaN at x = {x[~np.isfinite(values)]}"
         slopes, _, _ = self.backend.bias_activation_grad(self.backend.full(x.shape, 1.0), *arguments)
@@ -97,9 +97,8 @@ class ActivationConformance(UsesBackend, kit=True):
             c.name: rounded(c.initial + generator.normal(0, 0.1, 7), DType.f32) for c in expression.coefficients()
         }
         arguments = self._upload(expression, x, bias, coefficients)
-        self._compare(
-            "the value", self.backend.bias_activation(*arguments), evaluate(expression, x + bias, coefficients)
-        )
+        values = np.broadcast_to(evaluate(expression, x + bias, coefficients), x.shape)
+        self._compare("the value", self.backend.bias_activation(*arguments), values)
         dx, dbias, dcoefficients = self.backend.bias_activation_grad(self.backend.upload(grad, DType.f32), *arguments)
         slopes = grad * complex_step(expression, x + bias, coefficients, None)
         self._compare("the gradient for x", dx, slopes)

@@ -9,32 +9,22 @@ from alpha_core.backend import Backend
 from alpha_core.dtype import DType
 from alpha_core.tensor import Tensor
 from alpha_testkit.compare import Tolerance, assert_close, assert_same_bits
-from alpha_testkit.conformance import Conformance
 from alpha_testkit.op_cases import OP_CASES, Case, OpCase, Sample, Stored
 from alpha_testkit.op_cases.case import Arguments, Array, leaves
+from alpha_testkit.uses_backend import UsesBackend
 
 __all__ = ["BackendTests", "by_op", "by_sample"]
 
 
-class BackendTests(Conformance, kit=True):
-    """One backend is made for the class, and closed after its last test."""
+class BackendTests(UsesBackend, kit=True):
+    """Compares what one backend computes with float64 references."""
 
     compute_dtypes: ClassVar[tuple[DType, ...]] = (DType.f32,)
     """The backend's `compute_dtypes`, stated here so that pytest can list the tests without opening a device."""
 
-    backend: ClassVar[Backend]
-
     def make_backend(self) -> Backend:
         """Returns the backend under test. The author defines this."""
         raise NotImplementedError(f"`{type(self).__name__}` must define `make_backend`")
-
-    @classmethod
-    def setup_class(cls) -> None:
-        cls.backend = cls().make_backend()
-
-    @classmethod
-    def teardown_class(cls) -> None:
-        cls.backend.close()
 
     def compute(self, case: Case, arguments: Mapping[str, Any]) -> Any:
         """Calls the case's op on the backend."""

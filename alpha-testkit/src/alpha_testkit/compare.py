@@ -65,9 +65,9 @@ def assert_close(what: str, got: Array, want: Array, dtype: DType, tolerance: To
         allowed = tolerance.units * _EPSILON[dtype] * scale + _SMALLEST[dtype] if dtype.is_floating else 0.0
         error = np.abs(actual - np.where(finite, want, 0.0))
         right = np.where(finite, error <= allowed, (actual == expected) | (np.isnan(actual) & np.isnan(expected)))
+        excess = np.where(right, -1.0, np.where(np.isfinite(error) & finite, error / (scale + 1e-300), np.inf))
     if right.all():
         return
-    excess = np.where(right, -1.0, np.where(np.isfinite(error) & finite, error / (scale + 1e-300), np.inf))
     worst = np.unravel_index(np.argmax(excess), excess.shape)
     place = [int(index) for index in worst]
     raise AssertionError(

@@ -15,7 +15,8 @@ from alpha_core.optimizer import Optimizer, ParameterGroup, StepScalars
 from alpha_core.tensor import Shape, Tensor
 from alpha_testkit.compare import assert_same_bits
 from alpha_testkit.conformance import each
-from alpha_testkit.default_backend import UsesBackend
+from alpha_testkit.journal import Journal
+from alpha_testkit.uses_backend import UsesBackend
 
 __all__ = ["OptimizerConformance"]
 
@@ -147,6 +148,18 @@ class OptimizerConformance(UsesBackend, kit=True):
             program(*scalars)
             called.apply([self.backend.upload(scalar) for scalar in scalars])
             _assert_same(f"after recorded step {step}", recorded.arrays(), called.arrays())
+
+    def test_update_is_recordable(self) -> None:
+        """Every step is the same sequence of ops on the same tensors, with the same numbers, and downloads nothing."""
+        state = _State(self.backend, self.make_optimizer(), "matrix")
+        journals = [Journal(self.backend) for _ in range(3)]
+        for step, journal in enumerate(journals, start=1):
+            scalars = state.scalars(step, self.learning_rate / step, 0.5 / step, float(step != 2))
+            state.backend = journal
+            state.apply([self.backend.upload(scalar) for scalar in scalars])
+        assert journals[1].entries == journals[0].entries
+        assert journals[2].entries == journals[0].entries
+        assert not {"upload", "download"} & {op for op, _ in journals[0].entries}
 
     def test_no_parameters(self) -> None:
         """A group without parameters is updated without an error."""

@@ -70,10 +70,9 @@ class TokenizerConformance(Conformance, kit=True):
     specials: ClassVar[tuple[str, ...]] = CHAT_SPECIALS
     """What `train` is given; a tokenizer without special tokens sets ()."""
     training_texts: ClassVar[tuple[str, ...]] = TRAINING_TEXTS
-    """Texts that decode to themselves once they are encoded; () for a tokenizer that normalizes even these is allowed in
-    `lossless_texts`, not here."""
+    """What the tokenizer under test is trained on."""
     lossless_texts: ClassVar[tuple[str, ...] | None] = None
-    """Texts that decode to themselves; None means the training texts."""
+    """Texts that decode to themselves; None means the training texts, () is for a tokenizer that normalizes text."""
     lossless: ClassVar[bool] = False
     """Whether every Unicode text decodes to itself."""
 

@@ -17,7 +17,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import attrs
 import numpy as np
@@ -29,6 +29,7 @@ FORMAT_VERSION = 2
 
 _MAGIC = b"ALPH"
 _LONGEST_HEADER = 1 << 28  # bytes; the largest vocabularies take a few million
+_LONGEST_NAME = 256
 _MOST_DIMENSIONS = 32
 _MOST_ELEMENTS = 1 << 48
 _READ_AT_ONCE = 1 << 26  # bytes
@@ -135,6 +136,8 @@ def read_tensors(file: BinaryIO, header: Header) -> dict[str, npt.NDArray[Any]]:
 
 
 def _entry_of(name: str, array: npt.NDArray[Any]) -> TensorEntry:
+    if not _is_name(name):
+        raise FormatError(f"a tensor's name cannot be {name!r}: up to {_LONGEST_NAME} printable characters")
     dtype = array.dtype.newbyteorder("<")
     if dtype not in _DTYPE_NAMES:
         raise FormatError(
@@ -205,17 +208,21 @@ def _entry(row: Any) -> TensorEntry:
     if not isinstance(row, dict):
         raise FormatError("an entry of `tensors` is no JSON object")
     name, shape, elements, dtype = row.get("name"), row.get("shape"), row.get("elements"), row.get("dtype", "f32")
-    if not isinstance(name, str) or not name:
-        raise FormatError("a tensor has no name")
+    if not _is_name(name):
+        raise FormatError("a tensor has no name, or none that can be printed")
     if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS or not all(map(_is_length, shape)):
         raise FormatError(f"the shape of tensor `{name}` is no list of lengths")
     if math.prod(max(length, 1) for length in shape) > _MOST_ELEMENTS:
         raise FormatError(f"the shape of tensor `{name}` is too large")
     if type(elements) is not int or elements != math.prod(shape):
-        raise FormatError(f"tensor `{name}` has {elements!r} elements, which is not the product of its shape")
+        raise FormatError(f"the number of elements of tensor `{name}` is not the product of its shape")
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise FormatError(f"tensor `{name}` has an unknown dtype")
     return TensorEntry(name, tuple(shape), _DTYPES[dtype])
+
+
+def _is_name(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()
 
 
 def _is_length(value: Any) -> bool:

@@ -15,9 +15,24 @@ _CHAT_PROMPTS = (
 def _python() -> DomainConfig:
     return DomainConfig(
         tokenizer="bpe",
-        model={"block_size": 128, "n_layer": 4, "n_embd": 128, "n_head": 4},
-        train={"data": "python", "iters": 1000, "batch_size": 12, "lr": 1e-3},
-        prompts=("def ", "class ", "import "),
+        model={
+            "block_size": 128,
+            "n_layer": 4,
+            "n_embd": 128,
+            "n_head": 4,
+            "position": "rotary",
+            "tie_embeddings": True,
+        },
+        train={
+            "data": "python",
+            "iters": 800,
+            "batch_size": 6,
+            "lr": 3e-3,
+            "eval_interval": 200,
+            "sample_interval": 400,
+        },
+        sample={"steps": 150},
+        prompts=("def __init__(self", "class", "import os\n"),
     )
 
 

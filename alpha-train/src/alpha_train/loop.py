@@ -15,7 +15,7 @@ from alpha_train.sampler import Sampler
 from alpha_train.schedules import cosine
 from alpha_train.trainer import StepResult, Trainer
 
-__all__ = ["Progress", "TrainResult", "train"]
+__all__ = ["Progress", "TrainResult", "train", "training_windows"]
 
 
 @attrs.define
@@ -66,7 +66,7 @@ def train(
     """
     run = _Run(trainer, dataset, config, observer or Observer(), sample_config or SampleConfig(), prompts)
     run.progress = progress if progress is not None else Progress()
-    batches = _windows(dataset, trainer, config)
+    batches = training_windows(dataset, trainer.model.config.block_size, config)
     step, reason, saved = trainer.step, stop(), trainer.step
     while step < config.iters and reason is None:
         step += 1
@@ -91,11 +91,12 @@ def _due(step: int, interval: int) -> bool:
     return interval > 0 and step % interval == 0
 
 
-def _windows(dataset: Dataset, trainer: Trainer, config: TrainConfig) -> RandomWindows | PackedWindows:
+def training_windows(dataset: Dataset, block_size: int, config: TrainConfig) -> RandomWindows | PackedWindows:
+    """Returns where batches come from. Raises `DataError` if the text is shorter than a window."""
     kind = PackedWindows if config.packed else RandomWindows
     return kind(
         dataset.train.tokens,
-        block_size=trainer.model.config.block_size,
+        block_size=block_size,
         batch_size=config.batch_size,
         accum_steps=config.accum_steps,
         seed=config.seed,

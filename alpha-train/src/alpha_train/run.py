@@ -25,7 +25,7 @@ from alpha_train.checkpoint import Checkpoint
 from alpha_train.data import Dataset, prepare
 from alpha_train.data import Progress as DataProgress
 from alpha_train.json_file import read_json
-from alpha_train.loop import Progress, TrainResult, train
+from alpha_train.loop import Progress, TrainResult, train, training_windows
 from alpha_train.observers import Observers
 from alpha_train.run_data import data_of_run
 from alpha_train.run_folder import RunFolder
@@ -93,6 +93,7 @@ def start_run(
         note(text)
     model_config = attrs.evolve(config.model, vocab_size=dataset.tokenizer.vocab_size)
     config = attrs.evolve(config, model=model_config)
+    training_windows(dataset, model_config.block_size, config.train)  # too little text fails before the folder is made
     trainer = _trainer(config, parts)
     folder = RunFolder.create(Path(config.train.runs_dir), new_run_id(config.train.tag), to_dict(config))
     folder.write_tokenizer(dataset.tokenizer.to_artifacts())

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -189,7 +190,7 @@ def find_run(runs: Path, name: str) -> RunFolder:
         return by_id[name]
     if name == LAST and known:
         return known[-1]
-    if Path(name, _CONFIG).is_file():
+    if os.path.isfile(Path(name, _CONFIG)):  # unlike the method of `Path`, it takes any text
         return RunFolder(Path(name))
     matches = [run_id for run_id in by_id if name and run_id.startswith(name)]
     if len(matches) == 1:

@@ -28,7 +28,7 @@ class SinkQueue(Observer):
 
     ```python
     with SinkQueue(infos, on_problem=lambda event: print(event.message)) as sinks:
-        train(..., observers=[sinks])
+        train(..., observer=sinks)
     ```
     """
 
@@ -77,6 +77,7 @@ class SinkQueue(Observer):
         self._send("on_samples", step, tuple(samples))
 
     def on_finish(self, summary: Mapping[str, Any]) -> None:
+        self._tell()
         for worker in self._workers:
             worker.send("on_finish", (dict(summary),), always=True)
         self.close()

@@ -16,7 +16,7 @@ from typing import BinaryIO, TextIO
 import attrs
 
 from alpha_core.errors import DataError
-from alpha_core.suggest import did_you_mean
+from alpha_core.suggest import closest, did_you_mean
 from alpha_train.data.standard_library import standard_library_files
 
 __all__ = ["STANDARD_INPUT", "STANDARD_LIBRARY", "Text", "TextSource", "open_source", "text_source"]
@@ -90,14 +90,18 @@ def _look_up(spec: str) -> tuple[Path, int | None]:
         return path, path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return path, None
-    except (OSError, RuntimeError) as error:  # no permission, a name too long, no home folder
+    except (OSError, RuntimeError, ValueError) as error:  # no permission, a name too long, no home folder, a NUL
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"`{spec}` cannot be read: {reason}") from error
 
 
 def _text_of_file(path: Path, name: str, encoding: str = "utf-8-sig") -> Text:
+    try:
+        size = path.stat().st_size
+    except OSError:  # whoever opens the file meets the problem again, and names it
+        size = 0
     # Without translation of line ends: the model sees what the file holds.
-    return Text(name, path.stat().st_size, partial(open, path, encoding=encoding, newline=""))
+    return Text(name, size, partial(open, path, encoding=encoding, newline=""))
 
 
 def _of_files(spec: str, paths: Iterable[Path], *, nothing: str) -> TextSource:
@@ -121,10 +125,14 @@ def _standard_library() -> TextSource:
 
 def _files_in(folder: Path) -> list[Path]:
     found: list[Path] = []
-    for current, subfolders, names in os.walk(folder):
+    for current, subfolders, names in os.walk(folder, onerror=_unreadable_folder):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found += [Path(current, name) for name in names if not name.startswith(".")]
     return sorted((path for path in found if path.is_file()), key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _unreadable_folder(error: OSError) -> None:
+    raise DataError(f"folder `{error.filename}` cannot be read: {error.strerror}") from error
 
 
 def _files_matching(pattern: str) -> list[Path]:
@@ -156,13 +164,14 @@ def _open_binary(path: Path, spec: str) -> BinaryIO:
 
 def _missing(spec: str, path: Path) -> DataError:
     try:
-        siblings = [str(path.parent / name) for name in os.listdir(path.parent)]
+        siblings = os.listdir(path.parent)
     except OSError:
         message = f"there is no file or folder `{spec}`, for there is no folder `{path.parent}`"
         return DataError(message, hint="check the path")
-    close = did_you_mean(str(path), siblings) or did_you_mean(spec, [STANDARD_LIBRARY])
-    return DataError(
-        f"there is no file or folder `{spec}`",
-        hint=close
-        or "name a text file, a folder, a glob, `-` for standard input, or `python` for its standard library",
-    )
+    sibling = closest(path.name, siblings)
+    if sibling is not None:
+        hint = f"did you mean `{path.parent / sibling}`?"
+    else:
+        everything = "name a file, a folder, a glob, `-` for standard input, or `python` for its standard library"
+        hint = did_you_mean(spec, [STANDARD_LIBRARY]) or everything
+    return DataError(f"there is no file or folder `{spec}`", hint=hint)
