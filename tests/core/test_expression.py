@@ -17,10 +17,10 @@ from alpha_core.expression import (
     Unary,
     X,
     coefficient,
-    expression_from_json,
     maximum,
     square,
 )
+from alpha_core.expression_json import expression_from_json
 from alpha_tensor import CpuRef
 
 SMOOTH = ("tanh", "sigmoid", "neg")
@@ -101,7 +101,20 @@ def test_coefficients_are_listed_once_and_must_agree() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [None, [], ["y"], ["exp"], ["exp", ["x"], ["x"]], ["add", ["x"]], ["constant", "1"], ["constant", True], "x", 3],
+    [
+        None,
+        [],
+        ["y"],
+        ["exp"],
+        ["exp", ["x"], ["x"]],
+        ["add", ["x"]],
+        ["constant", "1"],
+        ["constant", True],
+        ["constant", 10**400],
+        "x",
+        3,
+        ["bad", json.loads("[" * 500 + "]" * 500)],
+    ],
 )
 def test_a_malformed_tree_is_refused(data: object) -> None:
     with pytest.raises(OpError, match="is no node of an expression"):

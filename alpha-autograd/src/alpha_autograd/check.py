@@ -29,7 +29,8 @@ def check_grads(
 
     `function(backend, *tensors)` returns a tensor, of which a random projection is differentiated for each input, one
     input at a time. The error is |analytic - numeric| / max(|analytic|, |numeric|, typical), where `typical` is the
-    root mean square slope over all directions of that length, |gradient| * |direction| / sqrt(size). Raises `GradientError` above `tolerance`.
+    root mean square slope over all directions of that length, |gradient| * |direction| / sqrt(size). Raises
+    `GradientError` above `tolerance`.
     """
     if DType.f64 not in backend.compute_dtypes:
         raise GradientError(f"`{backend.name}` does not compute in f64, which finite differences need")

@@ -7,11 +7,12 @@ from typing import Any
 from alpha_core import errors
 from alpha_core.config import Setting, text_of
 
-__all__ = ["BROKEN_PIPE", "INTERRUPTED", "UNEXPECTED", "exit_codes", "setting_row", "settings_by_section"]
+__all__ = ["BROKEN_PIPE", "INTERRUPTED", "TERMINATED", "UNEXPECTED", "exit_codes", "setting_row", "settings_by_section"]
 
 UNEXPECTED = 70
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+TERMINATED = 143
 
 
 def exit_codes() -> list[tuple[int, str]]:
@@ -28,6 +29,7 @@ def exit_codes() -> list[tuple[int, str]]:
         (UNEXPECTED, "an unexpected error: a bug in Alpha or in a plugin"),
         (INTERRUPTED, "interrupted with Ctrl-C"),
         (BROKEN_PIPE, "the reader of the output went away"),
+        (TERMINATED, "ended by SIGTERM"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Contracts of the Alpha toolkit. Names are imported on first use, so that a command line that only lists starts fast."""
+"""Contracts of the Alpha toolkit. Names are imported on first use, so that listing starts fast."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -35,7 +35,6 @@ __all__ = [
     "coefficient",
     "constant",
     "exp",
-    "expression_from_json",
     "log",
     "maximum",
     "minimum",
@@ -47,8 +46,6 @@ __all__ = [
 
 UNARY_OPS = ("neg", "exp", "log", "sqrt", "tanh", "sigmoid", "abs", "sign", "step")
 BINARY_OPS = ("add", "sub", "mul", "div", "maximum", "minimum")
-MAX_NODES = 4096  # of a tree read from a file
-
 Value = TypeVar("Value")  # of an algebra: arrays, tensors, registers
 
 
@@ -386,32 +383,3 @@ def maximum(a: Expression | float, b: Expression | float) -> Expression:
 def minimum(a: Expression | float, b: Expression | float) -> Expression:
     """The smaller of two values."""
     return _binary("minimum", _lift(a), _lift(b))
-
-
-def expression_from_json(data: Any) -> Expression:
-    """Reads what `Expression.to_json` wrote; raises `OpError` for anything else."""
-    remaining = MAX_NODES
-
-    def read(node: Any, depth: int) -> Expression:
-        nonlocal remaining
-        remaining -= 1
-        if remaining < 0 or depth > 100:
-            raise OpError(f"the activation has more than {MAX_NODES} nodes or is nested more than 100 deep")
-        match node:
-            case ["x"]:
-                return X
-            case ["constant", int() | float() as value] if not isinstance(value, bool):
-                return Constant(value)
-            case ["coefficient", str() as name, int() | float() as initial] if not isinstance(initial, bool):
-                return Coefficient(name, initial)
-            case [str() as op, operand] if op in UNARY_OPS:
-                return Unary(op, read(operand, depth + 1))
-            case [str() as op, left, right] if op in BINARY_OPS:
-                return Binary(op, read(left, depth + 1), read(right, depth + 1))
-        shown = str(node)
-        raise OpError(
-            f"`{shown[:60] + '...' if len(shown) > 60 else shown}` is no node of an expression",
-            hint=f"nodes are x, constant, coefficient, {', '.join((*UNARY_OPS, *BINARY_OPS))}",
-        )
-
-    return read(data, 0)

@@ -1,4 +1,4 @@
-"""Who watches a run: observers, called by the training loop, and metric sinks, observers that run on threads of their own."""
+"""Who watches a run: observers, called by the training loop, and metric sinks, each on a thread of its own."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -61,7 +61,7 @@ class Optimizer(ABC):
         self.config = config
 
     def slots(self, name: str, shape: Shape, kind: str) -> dict[str, Shape]:
-        """Returns the state tensors that a parameter needs, by slot name. All parameters of one kind have the same slots."""
+        """Returns the state tensors that a parameter needs, by slot name; the same names for all of a kind."""
         return {}
 
     def step_values(self, step: int, learning_rate: float) -> tuple[float, ...]:

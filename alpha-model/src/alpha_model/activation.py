@@ -6,7 +6,8 @@ import attrs
 
 from alpha_core.descriptors import ActivationInfo
 from alpha_core.errors import OpError, UnknownNameError
-from alpha_core.expression import Expression, expression_from_json
+from alpha_core.expression import Expression
+from alpha_core.expression_json import expression_from_json
 from alpha_core.suggest import did_you_mean
 from alpha_model.plugin import register_activations
 

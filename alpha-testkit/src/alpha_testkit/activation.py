@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.dtype import DType
-from alpha_core.expression import Coefficient, Expression, Input, X, expression_from_json
+from alpha_core.expression import Coefficient, Expression, Input, X
+from alpha_core.expression_json import expression_from_json
 from alpha_core.tensor import Tensor
 from alpha_testkit.compare import Tolerance, assert_close, rounded
 from alpha_testkit.numpy_algebra import complex_step, evaluate

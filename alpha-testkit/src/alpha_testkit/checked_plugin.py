@@ -6,4 +6,4 @@ from alpha_core.plugins import load_plugins
 from alpha_testkit.plugin_check import PLUGIN_VARIABLE
 from alpha_testkit.plugin_kits import kits_of
 
-globals().update(kits_of(load_plugins(), os.environ[PLUGIN_VARIABLE]))
+globals().update(kits_of(load_plugins(), os.environ.get(PLUGIN_VARIABLE, "")))

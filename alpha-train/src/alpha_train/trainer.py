@@ -72,15 +72,12 @@ class Trainer:
         }
         self._groups = self._parameter_groups()
         self._loss_sum = backend.zeros((), self.dtype)
-        self._step = backend.zeros((), DType.i32)  # updates done; also what dropout counts by
+        self.step = 0
+        """Number of updates done."""
+        self._step = backend.zeros((), DType.i32)  # the same on the device, for dropout
         self._one = backend.full((), 1, DType.i32)
         self._tokens = 0
         self._programs: dict[tuple[str, tuple[int, ...]], Program] = {}
-
-    @property
-    def step(self) -> int:
-        """Number of updates done."""
-        return int(self.backend.download(self._step))
 
     def accumulate(self, batch: Batch) -> None:
         """Adds the loss and gradients of a batch to the sums."""
@@ -91,8 +88,8 @@ class Trainer:
 
     def update(self, learning_rate: float) -> StepResult:
         """Applies one optimizer step to what was accumulated, and clears the sums."""
-        step = self.step + 1
-        values = (1.0 / max(1, self._tokens), *self.optimizer.step_values(step, learning_rate))
+        self.step += 1
+        values = (1.0 / max(1, self._tokens), *self.optimizer.step_values(self.step, learning_rate))
         host = np.array(values, dtype=self.dtype.numpy)
         (report,) = self._program("update", self._record_update, (host,), ())(host)
         self._tokens = 0
@@ -134,6 +131,7 @@ class Trainer:
         for name, tensor in here.items():
             self.backend.assign(tensor, self.backend.upload(stored[name], self.dtype))
         self.backend.assign(self._step, self.backend.full((), step, DType.i32))
+        self.step = step
 
     def _parameter_groups(self) -> list[ParameterGroup]:
         """Groups parameters by kind. The usual GPT rule: two-dimensional ones decay, norms, biases and such do not."""

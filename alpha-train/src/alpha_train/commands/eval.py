@@ -22,7 +22,7 @@ def add_eval(app: CommandApp) -> None:
 
     @app.command(
         "eval",
-        help="Measures the model of a run on held-out text: loss, perplexity, bits per byte.",
+        help="Measures a run on held-out text.\n\nPrints loss, perplexity and bits per byte.",
         examples=_EXAMPLES,
     )
     def evaluate(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from alpha_core.command import CommandApp
-from alpha_core.config import DEFAULT_RUNS_DIR, SampleConfig, load_config, settings_of
+from alpha_core.config import DEFAULT_RUNS_DIR, SampleConfig, settings_of
 from alpha_train.commands.notes import note
 
 __all__ = ["add_sample"]
@@ -25,7 +25,7 @@ def add_sample(app: CommandApp) -> None:
     @app.config_command(
         "sample",
         configs=[SampleConfig],
-        help="Writes text with the model of a run, as it is drawn.",
+        help="Writes text with the model of a run.",
         examples=_EXAMPLES,
     )
     def sample(
@@ -38,6 +38,7 @@ def add_sample(app: CommandApp) -> None:
         backend: Annotated[str, "Backend that computes."] = "auto",
         runs_dir: Annotated[Path, "Folder that holds the run folders."] = Path(DEFAULT_RUNS_DIR),
     ) -> None:
+        from alpha_core.config import load_config
         from alpha_train.inference import load_run
         from alpha_train.run_folder import find_run
 

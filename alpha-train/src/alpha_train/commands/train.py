@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from alpha_core.command import CommandApp
-from alpha_core.config import DEFAULT_RUNS_DIR, SECTIONS, DomainConfig, LoadedConfig, load_config
+from alpha_core.config import DEFAULT_RUNS_DIR, SECTIONS, DomainConfig
 from alpha_core.errors import UsageError
 from alpha_core.plugins import Plugins
 from alpha_train.commands.notes import ProgressLine, note
 
 if TYPE_CHECKING:
+    from alpha_core.config import LoadedConfig
     from alpha_train.run import FinishedRun
 
 __all__ = ["add_train"]
@@ -33,7 +34,7 @@ def add_train(app: CommandApp) -> None:
     @app.config_command(
         "train",
         configs=SECTIONS,
-        help="Trains a model on text, with checkpoints, evaluations and samples on the way."
+        help="Trains a model on text.\n\nCheckpoints, evaluations and samples come on the way."
         f" Without `--data`, `--domain` and `--config` it trains on the domain `{_DEFAULT_DOMAIN}`: this Python's own"
         " source, in about two minutes.",
         examples=_EXAMPLES,
@@ -57,6 +58,8 @@ def _start(
 ) -> None:
     if domain is None and file is None and "data" not in flags and not {"ALPHA_DOMAIN", "ALPHA_DATA"} & set(os.environ):
         domain = _DEFAULT_DOMAIN
+    from alpha_core.config import load_config
+
     loaded = load_config(
         domain=domain, domain_config=_domain_lookup(plugins), file=file, environ=os.environ, flags=flags
     )
@@ -80,6 +83,7 @@ def _resume(
     print_config: bool,
 ) -> None:
     """Continues with the run's own configuration; only flags change it, so that the environment cannot by accident."""
+    from alpha_core.config import load_config
     from alpha_train.run_folder import find_run
 
     if domain is not None or file is not None:
@@ -123,12 +127,12 @@ def _domain_lookup(plugins: Plugins) -> Callable[[str], DomainConfig]:
     return lambda name: plugins.domains.get(name).load()
 
 
-def _tell(loaded: LoadedConfig) -> None:
+def _tell(loaded: "LoadedConfig") -> None:
     for text in loaded.notes:
         note(text)
 
 
-def _print(loaded: LoadedConfig) -> None:
+def _print(loaded: "LoadedConfig") -> None:
     from alpha_core.config import format_toml
 
     print(format_toml(loaded.config, loaded.sources), end="")
