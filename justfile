@@ -32,6 +32,10 @@ imports:
 wheels:
     .venv/bin/python tools/check_wheels.py
 
+# Write the generated parts of the documentation
+docs:
+    .venv/bin/python tools/generate_docs.py
+
 # Everything that CI checks
 ci:
     .ci/run

@@ -25,7 +25,9 @@ class TrainConfig(Section):
     data: str = setting(
         "python", "Text to train on: a file, a folder, a glob, - for standard input, or python (its standard library)."
     )
-    tokenizer: str = setting("bpe", "Tokenizer: any registered name, such as char, word, bpe or bpe-4k.")
+    tokenizer: str = setting(
+        "bpe", "Tokenizer: a registered name such as char, word, bpe or bpe-4k, or a tokenizer.json."
+    )
     backend: str = setting("auto", "Backend that computes; auto takes the best one available.")
     iters: int = setting(1000, "Number of optimizer steps.", minimum=1)
     batch_size: int = setting(64, "Sequences in one batch.", aliases=("batch",), minimum=1)
@@ -49,7 +51,7 @@ class TrainConfig(Section):
     sample_interval: int = setting(100, "Steps between samples; 0 writes none.", minimum=0)
     checkpoint_interval: int = setting(0, "Steps between checkpoints; 0 means eval_interval.", minimum=0)
     keep: int = setting(3, "Newest checkpoints that are kept, beside the best one.", minimum=1)
-    packed: bool = setting(False, "Walk through the text in order instead of drawing random windows.")
+    packed: bool = setting(False, "Take every window of the text once in each pass, shuffled, instead of random ones.")
     validation_fraction: float = setting(0.1, "Share of the text that is held out.", minimum=0, below=1)
     precision: str = setting("f32", "Floating-point type of weights and computation.", choices=("f32", "f64"))
     activation_checkpointing: bool = setting(

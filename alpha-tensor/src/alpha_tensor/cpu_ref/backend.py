@@ -21,7 +21,7 @@ class CpuRef(ActivationKernels):
 
     @property
     def description(self) -> str:
-        return f"cpu_ref (numpy {np.__version__})"
+        return f"{self.name} (numpy {np.__version__})"
 
     def assign(self, destination: Tensor, source: Tensor) -> None:
         require_shape("assign", "source", source, destination.shape)
