@@ -22,7 +22,7 @@ format:
 
 # Check types
 types:
-    .venv/bin/mypy alpha-*/src tools
+    .venv/bin/mypy alpha-*/src tools examples/alpha-example/src
 
 # Check the arrows between packages
 imports:
@@ -32,9 +32,17 @@ imports:
 wheels:
     .venv/bin/python tools/check_wheels.py
 
+# Build the example plugin and use all of it in a clean environment
+example:
+    .venv/bin/python tools/check_example.py
+
 # Write the generated parts of the documentation
 docs:
     .venv/bin/python tools/generate_docs.py
+
+# Build the documentation as a site, into the folder `site`
+site:
+    .venv/bin/python tools/build_site.py
 
 # Everything that CI checks
 ci:

@@ -11,20 +11,15 @@ Run it with the Python of the development environment: `.venv/bin/python tools/c
 import configparser
 import email
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
-import tomllib
 import zipfile
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from uv import find_uv_bin
-
-ROOT = Path(__file__).resolve().parent.parent
+from wheelhouse import ROOT, CheckError, Wheelhouse
 
 # Runs in a clean environment: imports each module of a package and prints what failed, as JSON. Its working
 # directory is not the checkout, so that nothing is found there.
@@ -45,69 +40,10 @@ print(json.dumps({"count": len(modules), "failures": failures}))
 """
 
 
-class CheckError(Exception):
-    """A package is not what it should be; the message says which and why."""
-
-
-class Checker:
-    """Builds into and installs from one temporary folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.wheels = folder / "wheels"
-        self.constraints = folder / "constraints.txt"
-        workspace = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-        self.constraints.write_text(
-            "\n".join([*workspace["tool"]["uv"]["constraint-dependencies"], ""]), encoding="utf-8"
-        )
-
-    def uv(self, *arguments: str | Path) -> None:
-        self.run(find_uv_bin(), *arguments, "--quiet", where=ROOT)
-
-    def run(self, *command: str | Path, where: Path | None = None, expect: int = 0) -> str:
-        """Runs a command outside the checkout and returns all that it printed."""
-        environ = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
-        done = subprocess.run(
-            command,
-            cwd=where or self.folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode != expect:
-            words = " ".join(map(str, command[:1] if len(command) > 3 else command))
-            raise CheckError(f"`{words}` exited with {done.returncode}, not {expect}:\n{done.stdout}")
-        return done.stdout
-
-    def build(self) -> list[Path]:
-        """Builds every package of the workspace and returns the wheels."""
-        self.uv("build", "--all-packages", "--wheel", "--out-dir", self.wheels)
-        return sorted(self.wheels.glob("*.whl"))
-
-    def install(self, name: str, *requirements: str) -> Path:
-        """Makes an environment with these requirements and nothing else, and returns its folder of commands."""
-        venv = self.folder / "environments" / name
-        self.uv("venv", "--python", sys.executable, venv)
-        self.uv(
-            "pip",
-            "install",
-            "--python",
-            venv / "bin" / "python",
-            "--find-links",
-            self.wheels,
-            "--constraints",
-            self.constraints,
-            *requirements,
-        )
-        return venv / "bin"
-
-    def import_all(self, commands: Path, module: str) -> dict[str, Any]:
-        """Imports every module of a package in the environment; returns their `count` and the `failures`."""
-        answer: dict[str, Any] = json.loads(self.run(commands / "python", "-W", "error", "-c", _IMPORT_ALL, module))
-        return answer
+def import_all(wheelhouse: Wheelhouse, commands: Path, module: str) -> dict[str, Any]:
+    """Imports every module of a package in the environment; returns their `count` and the `failures`."""
+    answer: dict[str, Any] = json.loads(wheelhouse.run(commands / "python", "-W", "error", "-c", _IMPORT_ALL, module))
+    return answer
 
 
 def check_contents(wheel: Path) -> Message:
@@ -143,10 +79,10 @@ def check_contents(wheel: Path) -> Message:
     return metadata
 
 
-def check_imports(checker: Checker, name: str, metadata: Message) -> str:
+def check_imports(wheelhouse: Wheelhouse, name: str, metadata: Message) -> str:
     """Imports the package alone, then with its extras; returns a line about it."""
     module = name.replace("-", "_")
-    alone = checker.import_all(checker.install(name, name), module)
+    alone = import_all(wheelhouse, wheelhouse.install(name, name), module)
     extras = metadata.get_all("Provides-Extra") or []
     optional = {
         re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower().replace("-", "_")
@@ -158,29 +94,28 @@ def check_imports(checker: Checker, name: str, metadata: Message) -> str:
             raise CheckError(f"{name} alone: `import {failed}` fails: {failure['error']}")
     if extras:
         complete = f"{name}[{','.join(extras)}]"
-        for failed, failure in checker.import_all(checker.install(f"{name}-extras", complete), module)[
-            "failures"
-        ].items():
+        together = import_all(wheelhouse, wheelhouse.install(f"{name}-extras", complete), module)
+        for failed, failure in together["failures"].items():
             raise CheckError(f"{complete}: `import {failed}` fails: {failure['error']}")
     waiting = f", {len(alone['failures'])} of them only with [{','.join(extras)}]" if alone["failures"] else ""
     return f"{name}: {alone['count']} modules{waiting}"
 
 
-def check_tokenizer_command(checker: Checker) -> str:
+def check_tokenizer_command(wheelhouse: Wheelhouse) -> str:
     """Checks that two packages make a tokenizer tool, and that it says what a training command lacks."""
-    commands = checker.install("tokenizer-tool", "alpha-cli", "alpha-tokenizers")
+    commands = wheelhouse.install("tokenizer-tool", "alpha-cli", "alpha-tokenizers")
     tokenizer: list[str | Path] = [commands / "alpha", "tokenizer"]
     sentence = "the cat sat on the mat"
-    (checker.folder / "text.txt").write_text(f"{sentence}\n" * 9, encoding="utf-8")
-    shown = checker.run(*tokenizer, "--help")
+    (wheelhouse.folder / "text.txt").write_text(f"{sentence}\n" * 9, encoding="utf-8")
+    shown = wheelhouse.run(*tokenizer, "--help")
     if "encode" not in shown:
         raise CheckError(f"`alpha tokenizer --help` does not list `encode`:\n{shown}")
-    checker.run(*tokenizer, "build", "text.txt", "--tokenizer=char")
-    ids = checker.run(*tokenizer, "encode", "tokenizer.json", sentence).split()
-    decoded = checker.run(*tokenizer, "decode", "tokenizer.json", *ids).rstrip("\n")
+    wheelhouse.run(*tokenizer, "build", "text.txt", "--tokenizer=char")
+    ids = wheelhouse.run(*tokenizer, "encode", "tokenizer.json", sentence).split()
+    decoded = wheelhouse.run(*tokenizer, "decode", "tokenizer.json", *ids).rstrip("\n")
     if decoded != sentence:
         raise CheckError(f"`alpha tokenizer decode` makes `{decoded}` of the ids of `{sentence}`")
-    refused = checker.run(commands / "alpha", "train", expect=3)
+    refused = wheelhouse.run(commands / "alpha", "train", expect=3)
     if "pip install alpha-train" not in refused:
         raise CheckError(f"`alpha train` without alpha-train does not say what to install:\n{refused}")
     return "alpha-cli + alpha-tokenizers: `alpha tokenizer` works, `alpha train` says what to install"
@@ -188,16 +123,16 @@ def check_tokenizer_command(checker: Checker) -> str:
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="alpha-wheels-") as folder:
-        checker = Checker(Path(folder))
+        wheelhouse = Wheelhouse(Path(folder))
         try:
-            wheels = checker.build()
+            wheels = wheelhouse.build_workspace()
             expected = sorted(path.parent.name for path in ROOT.glob("alpha-*/pyproject.toml"))
             metadata = {str(m["Name"]): m for m in map(check_contents, wheels)}
             if sorted(metadata) != expected:
                 raise CheckError(f"built {sorted(metadata)}, expected {expected}")
             for name in expected:
-                print(check_imports(checker, name, metadata[name]), flush=True)
-            print(check_tokenizer_command(checker))
+                print(check_imports(wheelhouse, name, metadata[name]), flush=True)
+            print(check_tokenizer_command(wheelhouse))
         except CheckError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -89,15 +89,28 @@ def hooks(plugins: Plugins) -> str:
     return table(("hook", "what it does"), rows)
 
 
-def parts(plugins: Plugins) -> str:
-    """Everything that Alpha's own packages register, all but domains and commands."""
+def parts_of(kind: str) -> Callable[[Plugins], str]:
+    """Returns the function that lists what Alpha's own packages register of a kind."""
+
+    def parts(plugins: Plugins) -> str:
+        rows = [
+            (f"`{info.name}`", f"alpha-{registry.owner(info.name)}", _sentence(info.summary))
+            for row, registry in zip(KINDS, plugins.registries, strict=True)
+            for info in registry
+            if row.name == kind
+        ]
+        return table(("name", "package", "summary"), rows)
+
+    return parts
+
+
+def command_names(plugins: Plugins) -> str:
+    """Every command with its package and the first sentence of its help."""
     rows = [
-        (kind.label, f"`{info.name}`", f"alpha-{registry.owner(info.name)}", _sentence(info.summary))
-        for kind, registry in zip(KINDS, plugins.registries, strict=True)
-        for info in registry
-        if kind.name != "domains"
+        (f"`alpha {info.name}`", f"alpha-{info.plugin}", _sentence(info.help.strip().partition("\n")[0]))
+        for info in plugins.commands
     ]
-    return table(("kind", "name", "package", "summary"), rows)
+    return table(("command", "package", "summary"), rows)
 
 
 def ops(plugins: Plugins) -> str:
@@ -191,8 +204,15 @@ def _quoted(names: Iterable[str]) -> str:
 PARTS: dict[str, tuple[str, Callable[[Plugins], str]]] = {
     "settings": ("configuration.md", settings),
     "domains": ("configuration.md", domains),
-    "hooks": ("plugins.md", hooks),
-    "parts": ("plugins.md", parts),
+    "hooks": ("plugins/index.md", hooks),
+    "backends": ("plugins/backend.md", parts_of("backends")),
+    "tokenizers": ("plugins/tokenizer.md", parts_of("tokenizers")),
+    "activations": ("plugins/activation.md", parts_of("activations")),
+    "optimizers": ("plugins/optimizer.md", parts_of("optimizers")),
+    "schedules": ("plugins/schedule.md", parts_of("schedules")),
+    "metric_sinks": ("plugins/metric-sink.md", parts_of("metric_sinks")),
+    "domain_names": ("plugins/domain.md", parts_of("domains")),
+    "command_names": ("plugins/command.md", command_names),
     "ops": ("ops.md", ops),
     "commands": ("cli.md", commands),
 }
@@ -216,7 +236,11 @@ def generate(docs: Path) -> dict[Path, str]:
 
 def stale(docs: Path) -> list[str]:
     """Returns the names of the pages whose generated parts are not up to date."""
-    return [path.name for path, text in generate(docs).items() if path.read_text(encoding="utf-8") != text]
+    return [
+        path.relative_to(docs).as_posix()
+        for path, text in generate(docs).items()
+        if path.read_text(encoding="utf-8") != text
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:

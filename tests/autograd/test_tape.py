@@ -1,6 +1,7 @@
 """The tape: what is noted, accumulated, refused and freed."""
 
 import runpy
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,25 @@ def test_a_checkpoint_recomputes_and_finds_captured_weights() -> None:
 def test_a_checkpoint_outside_a_tape_just_computes(backend: CpuRef) -> None:
     y = checkpoint(backend, lambda b, x: b.mul(x, 2.0), backend.upload(np.ones(2)))
     np.testing.assert_array_equal(backend.download(y), [2.0, 2.0])
+
+
+def test_activations_are_freed_on_the_way_back(backend: CpuRef) -> None:
+    """When the first factor's gradient is computed, the results after it are gone already."""
+    late: list[weakref.ref[Tensor]] = []
+    seen: list[bool] = []
+
+    class Watching(CpuRef):
+        def exp(self, x: Tensor) -> Tensor:
+            out = super().exp(x)
+            late.append(weakref.ref(out))
+            return out
+
+        def neg(self, x: Tensor) -> Tensor:
+            seen.append(bool(late) and late[-1]() is None)
+            return super().neg(x)
+
+    tape = Tape(Watching())
+    x = tape.upload(np.array([1.0, 2.0]))
+    tape.watch(x)
+    tape.gradients(tape.sum(tape.exp(tape.sqrt(tape.neg(x)))), [x])  # `neg` runs again in its own gradient
+    assert seen == [False, True]

@@ -38,6 +38,7 @@ def read(*arguments: str, interspersed: bool = True) -> tuple[list[str], dict[st
         (["--n-layer", "4"], [], {"n_layer": "4"}),
         (["--nLayer", "4", "--eval_interval=9"], [], {"n_layer": "4", "eval_interval": "9"}),
         (["--evalInterval=9", "--evalInterval=10"], [], {"eval_interval": "10"}),
+        (["--stop=a", "--steps=3", "--stop", "b,c"], [], {"stop": '["a", "b,c"]', "steps": "3"}),
         (["--layers=2"], [], {"n_layer": "2"}),
         (["--warmup", "-1"], [], {"warmup": "-1"}),
         (["--data", "-"], [], {"data": "-"}),

@@ -40,13 +40,20 @@ def plugins(plugins: Plugins) -> Plugins:
     return plugins
 
 
+COMMANDS = (
+    *("plugins list", "config init", "config show", "config check"),
+    *("completion bash", "completion zsh", "completion fish", "completion candidates"),
+)
+"""Of the plugin `cli`."""
+
+
 def test_a_pipe_gets_aligned_lines(plugins: Plugins, run: RunCommandLine) -> None:
     code, out, err = run("plugins", "list")
     assert (code, err) == (0, "")
     state = " " * len("; enigma unavailable: the rotors are missing")
     assert out.splitlines() == [
         "plugin  version  state                                           registers",
-        f"cli              ok{state}  metric_sinks: console; commands: plugins list",
+        f"cli              ok{state}  metric_sinks: console; commands: {', '.join(COMMANDS)}",
         "codes            ok; enigma unavailable: the rotors are missing  tokenizers: morse, enigma",
         "cat              broken: RuntimeError: no [claws]",
     ]
@@ -92,7 +99,7 @@ def test_a_kind_lists_its_parts(plugins: Plugins, run: RunCommandLine, kind: str
 @pytest.mark.parametrize(("kind", "name"), [("metric-sink", "console"), ("commands", "plugins list")])
 def test_kinds_in_json(plugins: Plugins, run: RunCommandLine, kind: str, name: str) -> None:
     code, out, _ = run("plugins", "list", f"--kind={kind}", "--json")
-    (part,) = json.loads(out)
+    part, *_ = json.loads(out)
     assert code == 0
     assert (part["name"], part["plugin"], part["state"], part["reason"]) == (name, "cli", "ok", None)
 

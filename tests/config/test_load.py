@@ -133,6 +133,71 @@ def test_a_contradiction_between_sources_names_them(load):
     assert problems == ("`n_embd` = `9` (flag `--n-embd`) must be a multiple of `n_head` = `2` (domain `poetry`)",)
 
 
+LION = {"lr": 1e-4, "beta2": 0.99}
+
+
+def find_optimizer(name):
+    if name == "adamw":
+        return {}
+    if name != "lion":
+        raise UnknownNameError(f"no optimizer `{name}`", hint="did you mean `lion`?")
+    return LION
+
+
+@pytest.mark.parametrize(
+    ("sources", "name_source"),
+    [
+        ({"toml": "[train]\noptimizer = 'lion'"}, "file `"),
+        ({"environ": {"ALPHA_OPTIMIZER": "lion"}}, "environment variable `ALPHA_OPTIMIZER`"),
+        ({"flags": {"optimizer": "lion"}}, "flag `--optimizer`"),
+    ],
+)
+def test_whichever_source_names_the_optimizer_its_settings_replace_defaults_alone(load, sources, name_source):
+    loaded = load(**sources, optimizer_defaults=find_optimizer)
+    assert (loaded.config.train.lr, loaded.config.train.beta2, loaded.config.train.beta1) == (1e-4, 0.99, 0.9)
+    assert loaded.sources["optimizer"].startswith(name_source)
+    assert loaded.sources["lr"] == loaded.sources["beta2"] == "optimizer `lion`"
+    assert loaded.sources["beta1"] == "default"
+    assert "\nlr = 0.0001  # optimizer `lion`\n" in format_toml(loaded.config, loaded.sources)
+
+
+@pytest.mark.parametrize("given", [{"toml": "[train]\nlr = 3e-4"}, {"environ": {"ALPHA_LR": "3e-4"}}])
+def test_what_was_given_goes_before_the_settings_of_the_optimizer_even_where_it_is_the_default(load, given):
+    train = load(**given, flags={"optimizer": "lion"}, optimizer_defaults=find_optimizer).config.train
+    assert (train.lr, train.beta2) == (3e-4, 0.99)
+
+
+def test_a_domain_made_for_another_optimizer_goes_before_its_settings_and_is_noted(load):
+    loaded = load(domain="poetry", flags={"optimizer": "lion"}, optimizer_defaults=find_optimizer)
+    assert (loaded.config.train.lr, loaded.config.train.beta2) == (0.5, 0.99)
+    assert "`lr` = `0.5` (domain `poetry`) may not suit optimizer `lion`, whose own is `0.0001`" in loaded.notes
+    assert load(domain="poetry", flags={"data": "x"}, optimizer_defaults=find_optimizer).notes == ()
+    chosen = {"optimizer": "lion", "lr": "0.1", "data": "x"}
+    assert load(domain="poetry", flags=chosen, optimizer_defaults=find_optimizer).notes == ()
+
+
+def test_a_domain_may_choose_the_optimizer():
+    def lions(_):
+        return DomainConfig(tokenizer="char", train={"optimizer": "lion", "beta2": 0.98, "data": "x"})
+
+    loaded = load_config(domain="lions", domain_config=lions, optimizer_defaults=find_optimizer)
+    assert (loaded.config.train.lr, loaded.config.train.beta2) == (1e-4, 0.98)
+    assert loaded.notes == ()
+
+
+def test_an_unknown_optimizer_and_its_wrong_settings_are_problems_among_the_others(load):
+    problems = problems_of(load, flags={"optimizer": "lin", "lr": "x"}, optimizer_defaults=find_optimizer)
+    assert problems == (
+        "`lr` = `x` (flag `--lr`): expected a number, above 0",
+        "`optimizer` = `lin` (flag `--optimizer`): no optimizer `lin`; did you mean `lion`?",
+    )
+    problems = problems_of(load, flags={"lr_min": "0.01"}, optimizer_defaults=lambda _: {"betta1": 1, "lr": 1e-3})
+    assert problems == (
+        "unknown key `betta1` in [train] (optimizer `adamw`); did you mean `beta1`?",
+        "`lr_min` = `0.01` (flag `--lr-min`) must not be above `lr` = `0.001` (optimizer `adamw`)",
+    )
+
+
 def test_a_broken_value_is_reported_even_where_a_later_source_replaces_it(load):
     assert len(problems_of(load, environ={"ALPHA_LR": "fast"}, flags={"lr": "0.1"})) == 1
 

@@ -19,7 +19,6 @@ from alpha_core.config import (
     from_dict,
     load_config,
     settings_of,
-    text_of,
     to_dict,
 )
 from alpha_core.config.setting import Setting
@@ -53,6 +52,8 @@ def values(setting: Setting) -> st.SearchStrategy[object]:
             allow_nan=False,
             allow_infinity=False,
         )
+    if setting.texts:
+        return st.lists(TEXTS, max_size=3).map(tuple)
     return st.lists(NAMES, unique=True, max_size=3).map(tuple)
 
 
@@ -63,6 +64,7 @@ def configs(draw: st.DrawFn) -> RunConfig:
     fields[ModelConfig] |= {"n_head": heads, "n_embd": 2 * half * heads}
     train = fields[TrainConfig]
     train["lr_min"], train["lr"] = sorted((train["lr_min"], train["lr"]))
+    fields[SampleConfig]["beam"] = 1  # with more, the flags of draws are refused
     return RunConfig(
         model=ModelConfig(**fields[ModelConfig]),
         train=TrainConfig(**train),
@@ -72,7 +74,7 @@ def configs(draw: st.DrawFn) -> RunConfig:
 
 def texts(config: RunConfig) -> dict[Setting, str]:
     sections = (config.model, config.train, config.sample)
-    return {s: text_of(getattr(section, s.key)) for section in sections for s in settings_of(type(section))}
+    return {s: s.text(getattr(section, s.key)) for section in sections for s in settings_of(type(section))}
 
 
 def no_domain(name: str):

@@ -64,12 +64,12 @@ def test_standard_input_can_be_read_again_and_again() -> None:
 def test_standard_input_is_that_of_the_process() -> None:
     code = (
         "from alpha_train.data.source import open_source\n"
-        "with open_source('-') as source: print(source.texts[0].open().read(), source.texts[0].size)"
+        "with open_source('-') as source: print([p.text for p in source.texts[0].pieces()], source.texts[0].size)"
     )
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], input="piped", capture_output=True, text=True, check=True
     )
-    assert result.stdout == "piped 5\n"
+    assert result.stdout == "['piped'] 5\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

@@ -129,3 +129,29 @@ def test_a_split_shorter_than_a_window_is_evaluated() -> None:
 def test_a_split_without_a_target_is_refused(count: int) -> None:
     with pytest.raises(DataError, match=f"has {count} tokens"):
         evaluate(TOKENS[:count], 0)
+
+
+MASK = (np.arange(1000) % 3 == 0).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_that_do_not_count_are_inputs_but_no_targets(kind: type[RandomWindows]) -> None:
+    settings = {"block_size": 8, "batch_size": 4, "seed": 7}
+    plain = kind(TOKENS, **settings).batch(3)  # type: ignore[arg-type]
+    masked = kind(TOKENS, mask=MASK, **settings).batch(3)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(masked.tokens, plain.tokens)
+    np.testing.assert_array_equal(masked.targets, np.where(plain.targets % 3 == 0, plain.targets, IGNORED))
+    assert masked.target_count == int((plain.targets % 3 == 0).sum())
+
+
+@pytest.mark.parametrize("limit", [0, 5])
+def test_evaluation_counts_only_what_counts(limit: int) -> None:
+    settings = {"block_size": 8, "batch_size": 4, "limit": limit}
+    plain = list(evaluation_batches(TOKENS, **settings))
+    masked = list(evaluation_batches(TOKENS, mask=MASK, **settings))
+    assert len(masked) == len(plain)
+    for one, other in zip(masked, plain, strict=True):
+        np.testing.assert_array_equal(one.tokens, other.tokens)
+        np.testing.assert_array_equal(one.targets, np.where(other.targets % 3 == 0, other.targets, IGNORED))
+    if limit == 0:
+        assert sum(batch.target_count for batch in masked) == MASK[1:].sum()

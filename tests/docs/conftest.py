@@ -31,7 +31,7 @@ def finished(plugins: Plugins, tmp_path_factory: pytest.TempPathFactory) -> RunF
             batch_size=2,
             eval_interval=2,
             sample_interval=4,
-            sinks=("jsonl",),
+            sinks=("jsonl", "csv"),
             runs_dir=str(folder / "runs"),
         ),
         sample=SampleConfig(steps=3),

@@ -31,6 +31,6 @@ def test_the_check_names_what_is_stale(
 
 
 def test_a_page_without_the_marks_is_refused(copy: Path) -> None:
-    (copy / "plugins.md").write_text("# Plugins\n")
+    (copy / "plugins" / "index.md").write_text("# Plugins\n")
     with pytest.raises(ValueError, match="needs the marks `<!-- generated: hooks -->` and `<!-- end: hooks -->`"):
         generate_docs.stale(copy)

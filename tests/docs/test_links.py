@@ -33,6 +33,12 @@ def test_every_page_is_listed_in_the_index() -> None:
     assert set(DOCS.rglob("*.md")) - {DOCS / "index.md"} == listed
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    named = re.findall(r"^ +- (?:[\w ]+: )?([\w./-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    assert pages == {name for name in named if not name.startswith("project/")}
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     pages = sorted((DOCS / "decisions").iterdir())
     for number, page in enumerate(pages, 1):

@@ -1,4 +1,4 @@
-"""The plugins that `docs/plugins.md` shows: each passes its kit, and one run uses all of them."""
+"""The plugins that the pages of `docs/plugins/` show: each passes its kit, and one run uses all of them."""
 
 import os
 import re
@@ -15,7 +15,8 @@ from alpha_core import hookspecs
 
 FILES = {
     match[1]: block.code
-    for block in blocks(DOCS / "plugins.md")
+    for page in sorted((DOCS / "plugins").iterdir())
+    for block in blocks(page)
     if block.language == "python" and (match := re.match(r"# (\w+)\.py\n", block.code))
 }
 PLUGINS = {module.removeprefix("alpha_"): module for module, code in FILES.items() if "@hookimpl" in code}
@@ -24,7 +25,7 @@ KITS = {
     "bytes": "tokenizer",
     "signum": "optimizer",
     "inverse_sqrt": "schedule",
-    "csv": "metric sink",
+    "loss_file": "metric sink",
     "recipes": "domain",
     "careful": "backend",
 }
@@ -60,7 +61,7 @@ def test_every_hook_has_an_example() -> None:
 
 
 def test_the_shown_metadata_name_the_shown_module() -> None:
-    for page in (DOCS / "plugins.md", ROOT / "README.md"):
+    for page in (DOCS / "plugins" / "index.md", ROOT / "README.md"):
         (block,) = [block for block in blocks(page) if block.language == "toml"]
         for name, module in tomllib.loads(block.code)["project"]["entry-points"]["alpha"].items():
             assert PLUGINS[name] == module
@@ -87,7 +88,7 @@ def test_one_run_uses_all_of_them(installed: Path) -> None:
         "activation": "quick_gelu",
         "optimizer": "signum",
         "schedule": "inverse_sqrt",
-        "sinks": "console,csv",
+        "sinks": "console,loss_file",
         "iters": "12",
         "block-size": "16",
         "n-embd": "16",

@@ -124,11 +124,20 @@ def test_a_repeated_token_is_refused(name: str) -> None:
 
 
 @EACH
-@pytest.mark.parametrize("token", ["", 7, None, "\ud800"])
+@pytest.mark.parametrize("token", ["", 7, [None], "\ud800"])
 def test_a_token_that_is_no_proper_string_is_refused(name: str, token: Any) -> None:
     artifacts = artifacts_of(name)
     artifacts["vocab"][0] = token
     assert "`vocab`" in refused(name, artifacts)
+
+
+@EACH
+def test_a_lost_token_is_refused(name: str) -> None:
+    artifacts = artifacts_of(name)
+    artifacts["vocab"][0] = None
+    assert refused(name, artifacts).startswith(
+        "the vocabulary lacks the byte symbol `Ā`" if name == "bpe" else "`vocab` must hold non-empty strings"
+    )
 
 
 @pytest.mark.parametrize("name", ["char", "word"])
@@ -179,6 +188,59 @@ def test_a_vocabulary_without_all_bytes_is_refused() -> None:
     artifacts = artifacts_of("bpe")
     artifacts["vocab"][artifacts["vocab"].index("Ġ")] = "ZZ"
     assert "lacks the byte symbol `Ġ`" in refused("bpe", artifacts)
+
+
+def test_artifacts_of_other_toolkits_keep_split_whole_words_and_unused_ids() -> None:
+    artifacts = artifacts_of("bpe")
+    size, last = artifacts["vocabSize"], artifacts["vocab"][-1]
+    artifacts["vocab"] += [None, "<|later|>"]
+    artifacts |= {"vocabSize": size + 2, "split": "cl100k", "wholeWords": True}
+    artifacts["specialTokens"]["<|later|>"] = size + 1
+    tokenizer = BpeTokenizer.from_artifacts(json.loads(json.dumps(artifacts)))
+    assert tokenizer.to_artifacts() == artifacts
+    assert tokenizer.encode(f"{last}<|later|>") == [size - 1, size + 1]
+    assert tokenizer.decode([size, size + 1]) == "\ufffd<|later|>"
+
+
+def test_gpt2s_end_of_text_ends_documents_too() -> None:
+    text = json.dumps(artifacts_of("bpe")).replace(END_OF_TEXT, "<|endoftext|>")
+    tokenizer = BpeTokenizer.from_artifacts(json.loads(text))
+    assert tokenizer.end_of_text == tokenizer.specials["<|endoftext|>"]
+    assert TRAINED["bpe"].end_of_text == TRAINED["bpe"].specials[END_OF_TEXT]
+
+
+def test_a_tokenizer_needs_no_special_token() -> None:
+    artifacts = artifacts_of("bpe")
+    specials = len(artifacts["specialTokens"])
+    del artifacts["vocab"][-specials:]
+    artifacts |= {"vocabSize": artifacts["vocabSize"] - specials, "specialTokens": {}}
+    tokenizer = BpeTokenizer.from_artifacts(artifacts)
+    assert tokenizer.specials == {}
+    assert tokenizer.end_of_text is None
+    assert tokenizer.decode(tokenizer.encode(TEXT)) == TEXT
+
+
+def test_a_word_that_is_a_token_takes_no_merges_where_whole_words_are_asked_for() -> None:
+    artifacts = artifacts_of("bpe")
+    artifacts["vocab"].append("zqz")
+    artifacts["vocabSize"] += 1
+    assert "`zqz`, which no merge makes" in refused("bpe", artifacts)
+    tokenizer = BpeTokenizer.from_artifacts(artifacts | {"wholeWords": True})
+    assert tokenizer.encode("zqz") == [artifacts["vocabSize"] - 1]
+    assert len(tokenizer.encode("zqzz")) == 4
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"split": "cl10k"}, "there is no split `cl10k`; there are `gpt2`, `cl100k`, `o200k`"),
+        ({"split": None}, "there is no split `None`"),
+        ({"split": ["gpt2"]}, "there is no split `['gpt2']`"),
+        ({"wholeWords": "yes"}, "`wholeWords` must be `true` or `false`, not `yes`"),
+    ],
+)
+def test_a_wrong_split_or_whole_words_is_refused(extra: dict[str, Any], message: str) -> None:
+    assert message in refused("bpe", artifacts_of("bpe") | extra)
 
 
 @settings(deadline=None)

@@ -206,8 +206,8 @@ def test_show_prints_json(alpha: Alpha) -> None:
     assert summary["sample"] == {"text": "ba", "ids": [1, 0], "tokens": ["b", "a"]}
 
 
-@pytest.mark.parametrize("command", ["build", "encode", "decode", "show"])
+@pytest.mark.parametrize("command", ["build", "encode", "decode", "show", "import", "export"])
 def test_help_has_an_example(alpha: Alpha, command: str) -> None:
     code, out, _ = alpha(command, "--help")
     assert code == 0
-    assert f"\n  Examples:\n    alpha tokenizer {command} " in out
+    assert f"\nExamples:\n  alpha tokenizer {command} " in out

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from alpha_tokenizers import bpe, char, word
+from alpha_tokenizers import bpe, char, unicode_16, word
 
 README = Path(__file__).parents[2] / "alpha-tokenizers" / "README.md"
 
@@ -17,7 +17,7 @@ def test_the_readme_example_gives_what_it_shows() -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("module", [bpe, char, word])
+@pytest.mark.parametrize("module", [bpe, char, unicode_16, word])
 def test_docstring_examples_give_what_they_show(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

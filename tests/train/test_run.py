@@ -13,7 +13,7 @@ import pytest
 
 from alpha_core import Observer, Plugins
 from alpha_core.config import RunConfig, from_dict
-from alpha_core.errors import CheckpointError, DataError, UnknownNameError
+from alpha_core.errors import CheckpointError, DataError, UnknownNameError, UsageError
 from alpha_core.observer import Event, RunInfo, Sample
 from alpha_train import RunFolder, resume_run, start_run
 from alpha_train.checkpoint import read_checkpoint
@@ -25,6 +25,10 @@ VARIANTS: dict[str, dict[str, object]] = {
     "dropout and accumulation": {"dropout": 0.2, "accum_steps": 2},
     "packed, recomputed, f64": {"packed": True, "activation_checkpointing": True, "precision": "f64", "dropout": 0.1},
     "modern": {"position": "rotary", "norm": "rms", "activation": "swiglu", "qk_norm": True, "tie_embeddings": True},
+    "lion, constant": {"optimizer": "lion", "schedule": "constant"},
+    "adafactor, linear": {"optimizer": "adafactor", "schedule": "linear", "dropout": 0.1},
+    "sgd, wsd": {"optimizer": "sgd", "schedule": "wsd", "nesterov": True},
+    "muon": {"optimizer": "muon", "momentum": 0.95, "nesterov": True, "accum_steps": 2},
 }
 
 
@@ -163,6 +167,26 @@ def test_another_model_is_refused(make_config: MakeConfig, plugins: Plugins) -> 
         CheckpointError, match="`n_embd` is 16 in the checkpoint, 32 in the configuration; `activation`"
     ):
         resume_run(folder, wider, plugins)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "other.txt"}, "`data` is `.*text.txt` in this run and cannot become `other.txt`"),
+        ({"tokenizer": "word"}, "`tokenizer` is `char` in this run and cannot become `word`"),
+        ({"seed": 7}, "`seed` is `42` in this run and cannot become `7`"),
+        ({"iters": 5}, "the run is at step 12 already, and `iters` is 5"),
+    ],
+)
+def test_what_cannot_change_is_refused_and_nothing_is_written(
+    changes: dict[str, object], message: str, make_config: MakeConfig, plugins: Plugins
+) -> None:
+    folder = start_run(make_config(), plugins).folder
+    config = stored_config(folder)
+    changed = attrs.evolve(config, train=attrs.evolve(config.train, **changes))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=message):
+        resume_run(folder, changed, plugins)
+    assert stored_config(folder) == config
 
 
 def test_another_tokenizer_is_refused(make_config: MakeConfig, plugins: Plugins) -> None:

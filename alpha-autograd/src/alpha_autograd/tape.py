@@ -122,6 +122,7 @@ class Tape(_NotedBackend):  # type: ignore[misc]
         gradients: dict[Tensor, Tensor] = {output: grad}
         while self._nodes:
             node = self._nodes.pop()
+            self._tracked.discard(node.output)  # else the set would keep every activation until the end
             incoming = gradients.get(node.output) if node.output in wanted else gradients.pop(node.output, None)
             if incoming is None:
                 continue

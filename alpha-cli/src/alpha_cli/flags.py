@@ -5,7 +5,7 @@
 `--packed=false`. Settings of configuration classes are taken out as text; the other flags go on to typer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -31,6 +31,8 @@ class Flag:
     opposite: str | None = None
     sets: str = "true"
     """What a setting becomes when its flag without a value is given."""
+    joined: Callable[[str, str], str] | None = None
+    """What the values of a flag mean that was given twice; None: the last one counts."""
     hidden: bool = False
 
 
@@ -44,7 +46,8 @@ def flags_of(settings: Iterable[Setting]) -> list[Flag]:
                 flags.append(Flag(spelling=spelling, values=0, key=setting.key, opposite=negative))
                 flags.append(Flag(spelling=negative, values=0, key=setting.key, opposite=spelling, sets="false"))
             else:
-                flags.append(Flag(spelling=spelling, values=1, key=setting.key))
+                joined = setting.joined if setting.texts else None
+                flags.append(Flag(spelling=spelling, values=1, key=setting.key, joined=joined))
     return flags
 
 
@@ -85,6 +88,8 @@ class _Reader:
         while len(values) < flag.values:
             values.append(self._next_value(flag))
         if flag.key is not None:
+            if flag.joined is not None and flag.key in self.settings:
+                values = [flag.joined(self.settings[flag.key], values[0])]
             self.settings[flag.key] = values[0]
         else:
             self.rest += [f"{flag.spelling}={values[0]}"] if equals else [flag.spelling, *values]

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from alpha_core import errors
-from alpha_core.config import Setting, text_of
+from alpha_core.config import Setting
 
 __all__ = ["BROKEN_PIPE", "INTERRUPTED", "TERMINATED", "UNEXPECTED", "exit_codes", "setting_row", "settings_by_section"]
 
@@ -46,7 +46,7 @@ def setting_row(setting: Setting) -> tuple[str, str]:
     negative = "--no-" + setting.flag.removeprefix("--")
     left = f"{setting.flag} / {negative}" if setting.type is bool else f"{setting.flag} <{_placeholder(setting)}>"
     also = f"  [also {', '.join(setting.alias_flags)}]" if setting.aliases else ""
-    default = text_of(setting.default)
+    default = setting.text(setting.default)
     return left, f"{setting.help}{also}" + (f"  [default: {default}]" if default else "")
 
 
@@ -54,7 +54,7 @@ def _placeholder(setting: Setting) -> str:
     if setting.choices is not None:
         return "|".join(setting.choices)
     names: dict[Any, str] = {int: "int", float: "float", str: "str"}
-    return names.get(setting.type, "names")
+    return "text" if setting.texts else names.get(setting.type, "names")
 
 
 def _words(class_name: str) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from alpha_cli.app import build_app
 from alpha_cli.errors import report, say
+from alpha_core.errors import UsageError
 from alpha_core.plugins import load_plugins
 
 __all__ = ["main"]
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
+            _limit_threads()
             code = _run(arguments)
             sys.stdout.flush()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can tell a person
@@ -37,6 +39,19 @@ def _run(arguments: list[str]) -> int:
     except typer.Exit as done:
         return done.exit_code
     return 0
+
+
+def _limit_threads() -> None:
+    """Gives numpy's matrix products `ALPHA_THREADS` threads, by default one; numpy reads this when it is imported.
+
+    With one, results do not depend on the number of cores, and a busy machine does not stall threads that wait for each
+    other (measured: 5 minutes instead of 2 for one run). Variables that are set already stand.
+    """
+    threads = os.environ.get("ALPHA_THREADS", "1")
+    if not threads.isdecimal() or int(threads) == 0:
+        raise UsageError(f"`ALPHA_THREADS` is `{threads}`; a number of threads from 1 on is needed")
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, threads)
 
 
 def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:

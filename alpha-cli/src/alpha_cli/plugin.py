@@ -1,4 +1,4 @@
-"""What this package registers with Alpha: the `plugins list` command and the `console` sink."""
+"""What this package registers with Alpha: commands about Alpha itself, and the `console` sink."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,6 +25,10 @@ def register_metric_sinks() -> Sequence[MetricSinkInfo]:
 
 @hookimpl
 def register_commands(app: "CommandApp") -> None:
+    from alpha_cli.completion_command import add_completion_commands
+    from alpha_cli.config_command import add_config_commands
     from alpha_cli.plugins_command import add_commands
 
     add_commands(app)
+    add_config_commands(app)
+    add_completion_commands(app)

@@ -60,8 +60,9 @@ def _describe(parameter: Parameter) -> Parameter:
         if is_argument:
             metadata = (typer.Argument(help=help),)
         else:
-            # An option that is off unless asked for needs no `--no-` twin.
-            names = ["--" + parameter.name.replace("_", "-")] if kind is bool and default is False else []
+            # An option that is off unless asked for needs no `--no-` twin; the name of one may be a Python keyword.
+            is_spelled = (kind is bool and default is False) or parameter.name.endswith("_")
+            names = ["--" + parameter.name.rstrip("_").replace("_", "-")] if is_spelled else []
             metadata = (typer.Option(*names, help=help),)
     return parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=Annotated[(kind, *metadata)])
 

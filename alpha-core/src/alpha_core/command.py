@@ -18,7 +18,7 @@ class CommandApp(Protocol):
 
     A function's parameters become the arguments and options of its command, with the types of their annotations. A
     parameter without a default, or before `/`, is an argument; the others are options, and so are all after `*`.
-    `Annotated[T, "text"]` gives the help text.
+    `Annotated[T, "text"]` gives the help text. An underscore at the end of a name is left out: `from_` is `--from`.
 
     ```python
     @hookimpl

@@ -70,7 +70,8 @@ class Observer:
         """The model wrote samples."""
 
     def on_finish(self, summary: Mapping[str, Any]) -> None:
-        """The run ended: `status` is `completed`, `stopped` or `failed`; `step`, `loss`, `bestValLoss`."""
+        """The run ended. `status` is `completed`, `early_stopped` (validation stopped improving), `stopped` (someone
+        asked) or `failed`; also `step`, `loss`, `bestValLoss`."""
 
 
 class MetricSink(Observer):

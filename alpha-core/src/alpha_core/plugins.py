@@ -200,7 +200,11 @@ class Plugins:
                 if record.package == package:
                     return PluginError(f"{label} `{name}` is of plugin {record.title}, which {self.limit} leaves out")
             if all(record.package != package for record in self._records):
-                return NotInstalledError(f"{label} `{name}` is not installed: `pip install {package}`")
+                return NotInstalledError(
+                    f"{label} `{name}` is not installed: `pip install {package}`",
+                    # An index may have a stranger's project of that name until ours are published.
+                    hint=f"from a checkout of Alpha: `pip install ./{package}`; its packages are on no index yet",
+                )
         known = sorted(known)
         there_are = f"there are {_listed(known)}" if known else "there are none"
         return UnknownNameError(f"unknown {label} `{name}`; {there_are}", hint=self._hint(name, known))

@@ -24,9 +24,9 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
     "activations": {
         "alpha-model": ("gelu", "silu", "relu", "relu2", "swiglu", "universal", "kan", "rational"),
     },
-    "optimizers": {"alpha-train": ("adamw", "lion", "adafactor", "sgd")},
-    "schedules": {"alpha-train": ("cosine", "linear", "constant")},
-    "metric_sinks": {"alpha-cli": ("console",), "alpha-train": ("jsonl",)},
+    "optimizers": {"alpha-train": ("adamw", "lion", "adafactor", "sgd", "muon")},
+    "schedules": {"alpha-train": ("cosine", "linear", "constant", "wsd")},
+    "metric_sinks": {"alpha-cli": ("console",), "alpha-train": ("jsonl", "csv")},
     "domains": {
         "alpha-train": (
             *("novels", "chords", "abc", "dumb_finance", "chaos", "concordance"),
@@ -34,10 +34,13 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
     "commands": {
-        "alpha-train": ("train", "sample", "eval"),
+        "alpha-train": (
+            *("train", "sample", "eval", "plan", "data", "data *"),
+            *("runs", "runs *", "datagen", "datagen *"),
+        ),
         "alpha-tokenizers": ("tokenizer", "tokenizer *"),
         "alpha-testkit": ("plugins check",),
-        "alpha-cli": ("plugins", "plugins list"),
+        "alpha-cli": ("plugins", "plugins list", "config", "config *", "completion", "completion *"),
     },
 }
 

@@ -8,6 +8,7 @@ __all__ = ["CHAT_SPECIALS", "END_OF_TEXT", "Tokenizer"]
 
 END_OF_TEXT = "<|end_of_text|>"
 CHAT_SPECIALS = ("<|user|>", "<|assistant|>", END_OF_TEXT)
+_GPT2_END_OF_TEXT = "<|endoftext|>"
 
 
 class Tokenizer(ABC):
@@ -51,6 +52,12 @@ class Tokenizer(ABC):
     @abstractmethod
     def specials(self) -> dict[str, int]:
         """Special tokens and their ids; each is encoded as one id wherever its text occurs."""
+
+    @property
+    def end_of_text(self) -> int | None:
+        """Id of the special token that ends a document, `<|end_of_text|>` or GPT-2's `<|endoftext|>`; None without."""
+        specials = self.specials
+        return specials.get(END_OF_TEXT, specials.get(_GPT2_END_OF_TEXT))
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:

@@ -42,7 +42,7 @@ class OptimizerConformance(UsesBackend, kit=True):
     settings: ClassVar[Mapping[str, Any]] = {}
     """Settings of `TrainConfig` under which the optimizer is tested."""
     learning_rate: ClassVar[float] = 0.03125
-    """At which a small quadratic is minimized."""
+    """From which, or from eight times which, a small quadratic is minimized."""
 
     def make_optimizer(self) -> Optimizer:
         """Returns a new optimizer: by default the class with `settings`."""
@@ -70,25 +70,29 @@ class OptimizerConformance(UsesBackend, kit=True):
 
     @each(lambda kit: {kind: kind for kind in SHAPES})
     def test_minimizes_a_quadratic(self, case: str) -> None:
-        """In 200 steps, |p - target|^2 falls below a hundredth of what it was."""
-        state = _State(self.backend, self.make_optimizer(), case)
+        """In 200 steps at a falling rate, |p - target|^2 falls below a hundredth of what it was."""
         generator = np.random.default_rng(1)
         targets = [generator.standard_normal(shape) for shape in SHAPES[case].values()]
-        start = state.distance(targets)
-        for step in range(1, 201):
-            state.set_gradients([p - target for p, target in zip(state.parameter_arrays(), targets, strict=True)])
-            state.update(step, self.learning_rate)
-        assert state.distance(targets) < start / 100
+        shares = []
+        for learning_rate in (self.learning_rate, 8 * self.learning_rate):  # optimizers differ in what suits them
+            state = _State(self.backend, self.make_optimizer(), case)
+            start = state.distance(targets)
+            for step in range(1, 201):
+                state.set_gradients([p - target for p, target in zip(state.parameter_arrays(), targets, strict=True)])
+                state.update(step, learning_rate * (1 - step / 200))
+            shares.append(state.distance(targets) / start)
+        assert min(shares) < 0.01, f"what is left of |p - target|^2 at either learning rate: {shares}"
 
     @each(lambda kit: {"nan": np.nan, "infinity": np.inf, "finite": 1.0})
     def test_skipped_step(self, case: float) -> None:
         """With `apply` 0 neither parameters nor state change, whatever the gradients are."""
-        state = _State(self.backend, self.make_optimizer(), "matrix")
-        self._warm_up(state)
-        before = state.arrays()
-        state.set_gradients([np.full(shape, case) for shape in SHAPES["matrix"].values()])
-        state.update(4, self.learning_rate, apply=0.0)
-        _assert_same("after a skipped step", state.arrays(), before)
+        for kind, shapes in SHAPES.items():
+            state = _State(self.backend, self.make_optimizer(), kind)
+            self._warm_up(state)
+            before = state.arrays()
+            state.set_gradients([np.full(shape, case) for shape in shapes.values()])
+            state.update(4, self.learning_rate, apply=0.0)
+            _assert_same(f"after a skipped step of kind `{kind}`", state.arrays(), before)
 
     def test_determinism(self) -> None:
         """Two optimizers with the same gradients make the same bits."""

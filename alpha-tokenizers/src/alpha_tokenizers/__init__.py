@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alpha_tokenizers.bpe import BpeTokenizer as BpeTokenizer
     from alpha_tokenizers.char import CharTokenizer as CharTokenizer
+    from alpha_tokenizers.hugging_face import hugging_face_json as hugging_face_json
+    from alpha_tokenizers.importing import import_tokenizer as import_tokenizer
     from alpha_tokenizers.word import WordTokenizer as WordTokenizer
 
-_MODULE_OF = {"BpeTokenizer": "bpe", "CharTokenizer": "char", "WordTokenizer": "word"}
+_MODULE_OF = {
+    "BpeTokenizer": "bpe",
+    "CharTokenizer": "char",
+    "WordTokenizer": "word",
+    "hugging_face_json": "hugging_face",
+    "import_tokenizer": "importing",
+}
 
 __all__ = list(_MODULE_OF)
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ from typing import Any
 from alpha_core.errors import TokenizerError, UsageError
 from alpha_tokenizers.quote import quote
 
-__all__ = ["FILE_NAME", "check_free", "read_artifact_file", "write_artifact_file"]
+__all__ = ["FILE_NAME", "check_free", "read_artifact_file", "write_json_file"]
 
 FILE_NAME = "tokenizer.json"
 """Its name in a run folder."""
@@ -32,6 +32,10 @@ def read_artifact_file(path: Path) -> dict[str, Any]:
         raise TokenizerError(f"`{file}` is not JSON: {error}") from error
     if not isinstance(artifacts, dict):
         raise TokenizerError(f"`{file}` is not a tokenizer: it holds {quote(artifacts)}")
+    if "model" in artifacts and "type" not in artifacts:
+        raise TokenizerError(
+            f"`{file}` is a tokenizer of Hugging Face's format", hint=f"`alpha tokenizer import {file}` converts it"
+        )
     return artifacts
 
 
@@ -43,12 +47,12 @@ def check_free(path: Path, *, force: bool) -> None:
         raise UsageError(f"`{path}` exists", hint="`--force` replaces it")
 
 
-def write_artifact_file(path: Path, artifacts: dict[str, Any]) -> None:
-    """Writes artifacts as UTF-8 JSON, one token a line; the file is complete or not there at all.
+def write_json_file(path: Path, content: dict[str, Any]) -> None:
+    """Writes artifacts or another object as UTF-8 JSON, one token a line; the file is complete or not there at all.
 
     Raises `TokenizerError` if the file cannot be written.
     """
-    text = json.dumps(artifacts, ensure_ascii=False, indent=1) + "\n"
+    text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,22 +1,25 @@
-"""The byte-level BPE tokenizer: bytes, joined by learned merges within the words of GPT-2's split."""
+"""The byte-level BPE tokenizer: bytes, joined by learned merges within the words of a split."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from heapq import heapify, heappop, heappush
-from itertools import pairwise
 from typing import Any, ClassVar, Self, final
 
+import regex
+
 from alpha_core.errors import TokenizerError
+from alpha_core.suggest import did_you_mean
 from alpha_core.tokenizer import Tokenizer
+from alpha_tokenizers.bpe_merge import Pair, merge_ids
 from alpha_tokenizers.bpe_train import learn_merges
 from alpha_tokenizers.byte_symbols import BYTE_SYMBOLS, bytes_of
 from alpha_tokenizers.quote import quote
 from alpha_tokenizers.specials import ordinary_texts, special_names
-from alpha_tokenizers.split import GPT2_WORDS, split_words
-from alpha_tokenizers.vocabulary import Vocabulary, read_artifacts
+from alpha_tokenizers.split import BPE_SPLITS, GPT2_WORDS, split_words
+from alpha_tokenizers.vocabulary import UNUSED, Vocabulary, read_artifacts
 
 __all__ = ["BpeTokenizer"]
 
+_DEFAULT_SPLIT = "gpt2"
 _DEFAULT_VOCAB_SIZE = 2000
 _CACHED_WORDS = 1 << 16
 _CACHED_WORD_LENGTH = 64
@@ -32,6 +35,10 @@ class BpeTokenizer(Tokenizer):
     Any `str` round-trips, lone surrogates included (they are encoded as their three bytes). Ids in an arbitrary order
     may not be valid UTF-8; then each malformed part decodes as U+FFFD.
 
+    Tokenizers of other toolkits differ in three ways, and artifacts say so: `split` names another pattern, `wholeWords`
+    means that a word which is a token as a whole becomes that token, whatever the merges make of it, and an id may be
+    unused (`null` in `vocab`; it decodes as U+FFFD).
+
     In artifacts, tokens and merges are written in GPT-2's characters for bytes (`Ġ` for a space), a merge as its two
     parts with a space between: the lines of `merges.txt`.
 
@@ -44,23 +51,35 @@ class BpeTokenizer(Tokenizer):
 
     type: ClassVar[str] = "bpe"
 
-    def __init__(self, vocabulary: Vocabulary, merges: Sequence[str]) -> None:
-        """Checks that the ordinary tokens are the 256 bytes and the products of the merges, each made once."""
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        merges: Sequence[str],
+        *,
+        split: str = _DEFAULT_SPLIT,
+        whole_words: bool = False,
+    ) -> None:
+        """Checks that the ordinary tokens are the 256 bytes and the products of the merges, each made once.
+
+        With `whole_words`, tokens that no merge makes are allowed, and merges in any order.
+        """
         self._vocabulary = vocabulary
         self._merges = tuple(merges)
+        self._split = split
+        self._words = _words_of(split)
+        self._whole_words = whole_words
         ids = vocabulary.ordinary
         for symbol in BYTE_SYMBOLS:
             if symbol not in ids:
                 raise TokenizerError(f"the vocabulary lacks the byte symbol {quote(symbol)}")
         self._byte_ids = [ids[symbol] for symbol in BYTE_SYMBOLS]
-        # By rank, which is a merge's place in the order: (left id, right id, id of the product).
-        self._rules = _merge_rules(self._merges, ids)
-        self._ranks = {(left, right): rank for rank, (left, right, _) in enumerate(self._rules)}
-        self._bytes = [b""] * len(vocabulary.tokens)
-        for token, token_id in ids.items():
-            self._bytes[token_id] = bytes_of(token)
-        for name, token_id in vocabulary.specials.items():
-            self._bytes[token_id] = name.encode()
+        rules = _merge_rules(self._merges, ids, in_any_order=whole_words)
+        self._products = [product for _, _, product in rules]
+        self._ranks: dict[Pair, int] = {(left, right): rank for rank, (left, right, _) in enumerate(rules)}
+        self._bytes = _bytes_of_ids(vocabulary, ids)
+        # A byte's token needs no entry: it is what no merges make of it, too.
+        whole = {self._bytes[i]: i for i in ids.values()} if whole_words else {}
+        self._whole_ids = {data: token_id for data, token_id in whole.items() if len(data) > 1}
         self._cache: dict[str, list[int]] = {}
 
     @property
@@ -78,7 +97,7 @@ class BpeTokenizer(Tokenizer):
             if place % 2 == 1:
                 ids.append(self._vocabulary.specials[piece])
                 continue
-            for words in split_words(GPT2_WORDS, piece):
+            for words in split_words(self._words, piece):
                 for word in words:
                     ids.extend(find(word) or self._encode_new(word))
         return ids
@@ -91,11 +110,20 @@ class BpeTokenizer(Tokenizer):
             return data.decode("utf-8", "replace")
 
     def to_artifacts(self) -> dict[str, Any]:
-        return self._vocabulary.to_artifacts(self.type, self._merges)
+        artifacts = self._vocabulary.to_artifacts(self.type, self._merges)
+        if self._split != _DEFAULT_SPLIT:
+            artifacts["split"] = self._split
+        if self._whole_words:
+            artifacts["wholeWords"] = True
+        return artifacts
 
     @classmethod
     def from_artifacts(cls, artifacts: dict[str, Any]) -> Self:
-        return cls(*read_artifacts(cls.type, artifacts))
+        vocabulary, merges = read_artifacts(cls.type, artifacts, optional=("split", "wholeWords"), unused=True)
+        whole_words = artifacts.get("wholeWords", False)
+        if not isinstance(whole_words, bool):
+            raise TokenizerError(f"`wholeWords` must be `true` or `false`, not {quote(whole_words)}")
+        return cls(vocabulary, merges, split=artifacts.get("split", _DEFAULT_SPLIT), whole_words=whole_words)
 
     @classmethod
     def train(cls, texts: Iterable[str], *, vocab_size: int | None = None, specials: Sequence[str] = ()) -> Self:
@@ -126,50 +154,56 @@ class BpeTokenizer(Tokenizer):
 
     def _encode_new(self, word: str) -> list[int]:
         """Returns the ids of a word that is not in the cache, and puts it there if it is short."""
-        ids = self._merge([self._byte_ids[byte] for byte in word.encode("utf-8", "surrogatepass")])
+        data = word.encode("utf-8", "surrogatepass")
+        whole = self._whole_ids.get(data)
+        if whole is not None:
+            ids = [whole]
+        else:
+            ids = merge_ids([self._byte_ids[byte] for byte in data], self._ranks.get, self._products)
         if len(word) <= _CACHED_WORD_LENGTH:
             if len(self._cache) >= _CACHED_WORDS:
                 self._cache.clear()
             self._cache[word] = ids
         return ids
 
-    def _merge(self, ids: list[int]) -> list[int]:
-        """Applies the merges, lowest rank first, from left to right: O(n log n), so that no long word is a trap."""
-        nothing = -1  # also marks an id that was merged into its left neighbour
-        following = [*range(1, len(ids)), nothing]
-        previous = list(range(-1, len(ids) - 1))
-        queue = [(rank, i) for i, pair in enumerate(pairwise(ids)) if (rank := self._ranks.get(pair)) is not None]
-        heapify(queue)
-        while queue:
-            rank, i = heappop(queue)
-            left, right, product = self._rules[rank]
-            second = following[i]
-            if ids[i] != left or second == nothing or ids[second] != right:
-                continue  # an overlapping pair was merged first
-            ids[i], ids[second] = product, nothing
-            before, after = previous[i], following[second]
-            following[i] = after
-            if after != nothing:
-                previous[after] = i
-                self._queue_pair(queue, ids, i, after)
-            if before != nothing:
-                self._queue_pair(queue, ids, before, i)
-        return [i for i in ids if i != nothing]
 
-    def _queue_pair(self, queue: list[tuple[int, int]], ids: list[int], i: int, j: int) -> None:
-        rank = self._ranks.get((ids[i], ids[j]))
-        if rank is not None:
-            heappush(queue, (rank, i))
+def _words_of(split: object) -> "regex.Pattern[str]":
+    words = BPE_SPLITS.get(split) if isinstance(split, str) else None
+    if words is None:
+        raise TokenizerError(
+            f"there is no split {quote(split)}; there are {', '.join(f'`{name}`' for name in BPE_SPLITS)}",
+            hint=did_you_mean(str(split), BPE_SPLITS),
+        )
+    return words
 
 
-def _merge_rules(merges: Sequence[str], ids: dict[str, int]) -> list[tuple[int, int, int]]:
-    """Returns each merge as (left id, right id, id of the product), checked against the ordinary tokens `ids`."""
+def _bytes_of_ids(vocabulary: Vocabulary, ordinary: dict[str, int]) -> list[bytes]:
+    """Returns what each id stands for."""
+    data = ["\N{REPLACEMENT CHARACTER}".encode() if token == UNUSED else b"" for token in vocabulary.tokens]
+    for token, token_id in ordinary.items():
+        try:
+            data[token_id] = bytes_of(token)
+        except KeyError as error:
+            raise TokenizerError(
+                f"the vocabulary has {quote(token)}, in which {quote(error.args[0])} stands for no byte"
+            ) from None
+    for name, token_id in vocabulary.specials.items():
+        data[token_id] = name.encode()
+    return data
+
+
+def _merge_rules(merges: Sequence[str], ids: dict[str, int], *, in_any_order: bool) -> list[tuple[int, int, int]]:
+    """Returns each merge as (left id, right id, id of the product), checked against the ordinary tokens `ids`.
+
+    `in_any_order` allows parts that a later merge makes, and tokens that no merge makes.
+    """
     made = set(BYTE_SYMBOLS)
+    parts = ids if in_any_order else made
     rules: list[tuple[int, int, int]] = []
     for merge in merges:
         left, _, right = merge.partition(" ")
         for part in (left, right):
-            if part not in made:
+            if part not in parts:
                 raise TokenizerError(
                     f"the merge {quote(merge)} uses {quote(part)}, which no byte or earlier merge makes"
                 )
@@ -181,6 +215,6 @@ def _merge_rules(merges: Sequence[str], ids: dict[str, int]) -> list[tuple[int, 
         made.add(product)
         rules.append((ids[left], ids[right], ids[product]))
     for token in ids:
-        if token not in made:
+        if token not in made and not in_any_order:
             raise TokenizerError(f"the vocabulary has {quote(token)}, which no merge makes")
     return rules

@@ -1,4 +1,4 @@
-"""The commands `alpha tokenizer build | encode | decode | show`: data on standard output, notes on standard error."""
+"""The commands `alpha tokenizer ...`: data on standard output, notes on standard error."""
 
 import json as json_format
 import sys
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 from alpha_core.command import CommandApp
-from alpha_core.errors import DataError, TokenizerError
+from alpha_core.errors import DataError, TokenizerError, UsageError
+from alpha_core.suggest import did_you_mean
 from alpha_core.tokenizer import Tokenizer
-from alpha_tokenizers.artifact_file import check_free, read_artifact_file, write_artifact_file
+from alpha_tokenizers.artifact_file import check_free, read_artifact_file, write_json_file
 from alpha_tokenizers.quote import quote
+from alpha_tokenizers.special_ids import parse_specials
 from alpha_tokenizers.summary import SAMPLE_TEXT, lines_of, summarize
 from alpha_tokenizers.texts import STANDARD_INPUT, read_standard_input, read_texts
 
@@ -36,21 +38,26 @@ _SHOW_EXAMPLES = (
     "alpha tokenizer show runs/20250101120000_ab12 --text 'how is this split?'",
     "alpha tokenizer show tokenizer.json --json",
 )
+_IMPORT_EXAMPLES = (
+    "alpha tokenizer import gpt2/ --out gpt2.json",
+    "alpha tokenizer import cl100k_base.tiktoken --pattern cl100k --out cl100k.json",
+    "alpha tokenizer import ranks.txt --from tiktoken --pattern gpt2 --special '<|endoftext|>=50256'",
+)
+_EXPORT_EXAMPLES = ("alpha tokenizer export runs/20250101120000_ab12 --to hf --out hf/tokenizer.json",)
 
 
 def add_commands(app: CommandApp) -> None:
     """Adds the group `tokenizer` to the command line."""
     commands = TokenizerCommands(app)
-    group = app.group("tokenizer", help="Build, use and inspect tokenizers.")
-    group.command("build", help=_help("Builds a tokenizer from text.", *_BUILD_EXAMPLES))(commands.build)
-    group.command("encode", help=_help("Prints the token ids of a text.", *_ENCODE_EXAMPLES))(commands.encode)
-    group.command("decode", help=_help("Prints the text of token ids.", *_DECODE_EXAMPLES))(commands.decode)
-    group.command("show", help=_help("Describes a tokenizer.", *_SHOW_EXAMPLES))(commands.show)
-
-
-def _help(sentence: str, *examples: str) -> str:
-    # `\b` keeps the lines of a paragraph apart in help texts of click, which typer is built on.
-    return "\n".join([sentence, "", "\b", "Examples:", *(f"  {example}" for example in examples)])
+    group = app.group("tokenizer", help="Build, use, inspect and convert tokenizers.")
+    group.command("build", help="Builds a tokenizer from text.", examples=_BUILD_EXAMPLES)(commands.build)
+    group.command("encode", help="Prints the token ids of a text.", examples=_ENCODE_EXAMPLES)(commands.encode)
+    group.command("decode", help="Prints the text of token ids.", examples=_DECODE_EXAMPLES)(commands.decode)
+    group.command("show", help="Describes a tokenizer.", examples=_SHOW_EXAMPLES)(commands.show)
+    group.command("import", help="Converts a tokenizer of another toolkit.", examples=_IMPORT_EXAMPLES)(
+        commands.import_
+    )
+    group.command("export", help="Writes a tokenizer for another toolkit.", examples=_EXPORT_EXAMPLES)(commands.export)
 
 
 class TokenizerCommands:
@@ -77,7 +84,7 @@ class TokenizerCommands:
         built = info.load().train(meter.measure(read_texts(text, _note)), vocab_size=size, specials=info.specials)
         if not meter.characters:
             raise DataError(f"there is no text in {', '.join(f'`{source}`' for source in text)}")
-        write_artifact_file(out, built.to_artifacts())
+        write_json_file(out, built.to_artifacts())
         _note(
             f"`{out}`: {tokenizer}, {built.vocab_size} tokens, {time.perf_counter() - start:.1f} s "
             f"for {meter.characters} characters of text"
@@ -121,6 +128,52 @@ class TokenizerCommands:
     ) -> None:
         summary = summarize(self._load(tokenizer), text or SAMPLE_TEXT)
         print(json_format.dumps(summary, indent=2) if json else "\n".join(lines_of(summary)))
+
+    def import_(
+        self,
+        source: Annotated[Path, "A file of the tokenizer, or the folder that holds it."],
+        /,
+        *,
+        from_: Annotated[
+            str | None, "`hf` (tokenizer.json), `gpt2` (vocab.json and merges.txt) or `tiktoken`; else guessed."
+        ] = None,
+        pattern: Annotated[
+            str | None, "How tiktoken splits text into words: `gpt2`, `r50k`, `p50k`, `cl100k` or `o200k`."
+        ] = None,
+        special: Annotated[
+            list[str] | None, "`NAME` or `NAME=ID`: a special token that the file does not name; may be repeated."
+        ] = None,
+        out: Annotated[Path, "The file to write."] = Path("tokenizer.json"),
+        force: Annotated[bool, "Replace the file if it exists."] = False,
+    ) -> None:
+        from alpha_tokenizers.importing import import_tokenizer  # `alpha --help` needs none of it
+
+        check_free(out, force=force)
+        imported = import_tokenizer(source, format=from_, split=pattern, specials=parse_specials(special or ()))
+        write_json_file(out, imported.tokenizer.to_artifacts())
+        for note in imported.notes:
+            _note(note)
+        _note(f"`{out}`: {imported.tokenizer.vocab_size} tokens, {len(imported.tokenizer.specials)} of them special")
+
+    def export(
+        self,
+        tokenizer: Source,
+        /,
+        *,
+        to: Annotated[str, "The format: `hf`, the `tokenizer.json` of Hugging Face."] = "hf",
+        out: Annotated[Path, "The file to write."],
+        force: Annotated[bool, "Replace the file if it exists."] = False,
+    ) -> None:
+        from alpha_tokenizers.hugging_face import hugging_face_json  # `alpha --help` needs none of it
+
+        if to != "hf":
+            raise UsageError(f"there is no format {quote(to)} to write; there is `hf`", hint=did_you_mean(to, ["hf"]))
+        check_free(out, force=force)
+        loaded = self._load(tokenizer)
+        if loaded.type != "bpe":
+            raise TokenizerError(f"`{tokenizer}` is a `{loaded.type}` tokenizer; only `bpe` ones can be exported")
+        write_json_file(out, hugging_face_json(loaded.to_artifacts()))
+        _note(f"`{out}`: {loaded.vocab_size} tokens, for `tokenizers.Tokenizer.from_file`")
 
     def _load(self, path: Path) -> Tokenizer:
         return self._app.plugins.load_tokenizer(read_artifact_file(path))

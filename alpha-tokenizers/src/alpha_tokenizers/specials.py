@@ -42,10 +42,10 @@ def is_unicode(text: str) -> bool:
 def specials_pattern(names: Iterable[str]) -> re.Pattern[str]:
     """Returns a pattern whose `split` gives ordinary text at even places and specials at odd ones.
 
-    Where two names match at one position, the longer one is taken.
+    Where two names match at one position, the longer one is taken. Without names, it matches nowhere.
     """
     longest_first = sorted(names, key=len, reverse=True)
-    return re.compile("(" + "|".join(map(re.escape, longest_first)) + ")")
+    return re.compile("(" + ("|".join(map(re.escape, longest_first)) or "(?!)") + ")")
 
 
 def ordinary_texts(texts: Iterable[str], names: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """A vocabulary: tokens in id order, some of them special, read from and written to artifacts."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 from typing import Any
 
@@ -9,13 +9,16 @@ import attrs
 
 from alpha_core.errors import TokenizerError
 from alpha_core.suggest import did_you_mean
-from alpha_core.tokenizer import END_OF_TEXT
 from alpha_tokenizers.quote import quote
 from alpha_tokenizers.specials import is_unicode, specials_pattern
 
-__all__ = ["Vocabulary", "read_artifacts"]
+__all__ = ["UNUSED", "Vocabulary", "read_artifacts"]
+
+UNUSED = ""
+"""Stands among tokens for an id that no text makes; in artifacts it is `null`."""
 
 _KEYS = ("type", "vocabSize", "vocab", "merges", "specialTokens")
+_MAX_SIZE = 1 << 20  # no vocabulary in use is a quarter of it, and a damaged id must not ask for the memory of billions
 
 
 @attrs.frozen
@@ -37,11 +40,34 @@ class Vocabulary:
         first = len(tokens) - len(special_names)
         return cls(tokens, {name: first + i for i, name in enumerate(special_names)})
 
+    @classmethod
+    def from_ids(cls, ordinary: Mapping[str, int], specials: Mapping[str, int]) -> "Vocabulary":
+        """Returns the vocabulary of tokens with given ids; ids between them that no token has are unused.
+
+        Raises `TokenizerError` if two tokens have one id, if an id is no integer from 0 to 1048575, or if a token is
+        empty or has a lone surrogate.
+        """
+        by_id: dict[int, str] = {}
+        for token, token_id in (*ordinary.items(), *specials.items()):
+            if token == UNUSED or not is_unicode(token):
+                raise TokenizerError(f"the token {quote(token)} is empty or has a lone surrogate")
+            if type(token_id) is not int or not 0 <= token_id < _MAX_SIZE:
+                raise TokenizerError(
+                    f"the token {quote(token)} has the id {quote(token_id)}; ids run from 0 to {_MAX_SIZE - 1}"
+                )
+            if token_id in by_id:
+                raise TokenizerError(f"the tokens {quote(by_id[token_id])} and {quote(token)} have one id, {token_id}")
+            by_id[token_id] = token
+        tokens = [UNUSED] * (max(by_id, default=-1) + 1)
+        for token_id, token in by_id.items():
+            tokens[token_id] = token
+        return cls(tuple(tokens), dict(specials))
+
     @property
     def ordinary(self) -> dict[str, int]:
         """The ids of the tokens that are not special."""
         special_ids = set(self.specials.values())
-        return {token: i for i, token in enumerate(self.tokens) if i not in special_ids}
+        return {token: i for i, token in enumerate(self.tokens) if token != UNUSED and i not in special_ids}
 
     def check_ids(self, ids: Iterable[int]) -> list[int]:
         """Returns `ids` as a list. Raises `TokenizerError` for one that is no integer or outside the vocabulary."""
@@ -61,14 +87,18 @@ class Vocabulary:
         return {
             "type": type_name,
             "vocabSize": len(self.tokens),
-            "vocab": list(self.tokens),
+            "vocab": [token or None for token in self.tokens],
             "merges": list(merges),
             "specialTokens": dict(self.specials),
         }
 
 
-def read_artifacts(type_name: str, artifacts: object) -> tuple[Vocabulary, list[str]]:
+def read_artifacts(
+    type_name: str, artifacts: object, *, optional: Sequence[str] = (), unused: bool = False
+) -> tuple[Vocabulary, list[str]]:
     """Returns the vocabulary and the merges of `artifacts`, each key checked by itself and against the others.
+
+    `optional` keys may be there too; their values are the caller's to check. `unused` allows ids without a token.
 
     Raises `TokenizerError`, in one line, for the first thing that is wrong. An unknown key is refused: it may change
     how text is encoded, and reading on would do it wrongly in silence.
@@ -79,13 +109,14 @@ def read_artifacts(type_name: str, artifacts: object) -> tuple[Vocabulary, list[
         if key not in artifacts:
             raise TokenizerError(f"the tokenizer artifact lacks the key `{key}`")
     for key in artifacts:
-        if key not in _KEYS:
+        if key not in (*_KEYS, *optional):
             raise TokenizerError(
-                f"the tokenizer artifact has the unknown key {quote(key)}", hint=did_you_mean(str(key), _KEYS)
+                f"the tokenizer artifact has the unknown key {quote(key)}",
+                hint=did_you_mean(str(key), (*_KEYS, *optional)),
             )
     if artifacts["type"] != type_name:
         raise TokenizerError(f"the tokenizer artifact is of type {quote(artifacts['type'])}, not `{type_name}`")
-    tokens = _strings(artifacts["vocab"], "vocab")
+    tokens = _tokens(artifacts["vocab"]) if unused else _strings(artifacts["vocab"], "vocab")
     merges = _strings(artifacts["merges"], "merges")
     size = artifacts["vocabSize"]
     if type(size) is not int or size != len(tokens):
@@ -93,7 +124,7 @@ def read_artifacts(type_name: str, artifacts: object) -> tuple[Vocabulary, list[
     vocabulary = Vocabulary(tuple(tokens), _special_ids(artifacts["specialTokens"], tokens))
     ids = vocabulary.ordinary
     for i, token in enumerate(tokens):
-        if i != ids.get(token) and i != vocabulary.specials.get(token):
+        if token != UNUSED and i != ids.get(token) and i != vocabulary.specials.get(token):
             raise TokenizerError(f"`vocab` has the token {quote(token)} twice")
     return vocabulary, merges
 
@@ -109,6 +140,14 @@ def _strings(value: object, key: str) -> list[str]:
     return value
 
 
+def _tokens(value: object) -> list[str]:
+    """Returns the tokens of a vocabulary in which `null` is an unused id."""
+    if not isinstance(value, list):
+        return _strings(value, "vocab")
+    _strings([token for token in value if token is not None], "vocab")
+    return [UNUSED if token is None else token for token in value]
+
+
 def _special_ids(value: object, tokens: Sequence[str]) -> dict[str, int]:
     if not isinstance(value, dict):
         raise TokenizerError(f"`specialTokens` must map names to ids, not {quote(value)}")
@@ -119,6 +158,4 @@ def _special_ids(value: object, tokens: Sequence[str]) -> dict[str, int]:
             raise TokenizerError(
                 f"the special token {quote(name)} has the id {token_id}, where `vocab` has {quote(tokens[token_id])}"
             )
-    if END_OF_TEXT not in value:
-        raise TokenizerError(f"`specialTokens` lacks `{END_OF_TEXT}`, which delimits documents")
     return dict(value)

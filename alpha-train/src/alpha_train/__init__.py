@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from alpha_train.run import start_run as start_run
     from alpha_train.run_folder import RunFolder as RunFolder
     from alpha_train.run_folder import find_run as find_run
-    from alpha_train.sampler import Sampler as Sampler
+    from alpha_train.sampling import Completion as Completion
+    from alpha_train.sampling import Sampler as Sampler
     from alpha_train.trainer import Trainer as Trainer
 
 _MODULE_OF = {
+    "Completion": "sampling",
     "LoadedRun": "inference",
     "RunFolder": "run_folder",
-    "Sampler": "sampler",
+    "Sampler": "sampling",
     "TrainResult": "loop",
     "Trainer": "trainer",
     "find_run": "run_folder",

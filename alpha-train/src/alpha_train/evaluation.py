@@ -7,8 +7,10 @@ from typing import Any
 import attrs
 import numpy as np
 
+from alpha_core.errors import DataError
 from alpha_core.tensor import Tensor
 from alpha_train.data import IGNORED, Progress, evaluation_batches, prepare
+from alpha_train.data.text_size import bytes_per_token
 from alpha_train.inference import LoadedRun
 from alpha_train.run_data import data_of_run
 
@@ -56,6 +58,8 @@ def evaluate_run(
 ) -> Evaluation:
     """Measures a model on the validation text of its run, or on all of `data`.
 
+    Of token shards with some for validation, these are taken. Only what counts in the loss does so here.
+
     Every token but the first is predicted once, from at most `block_size` tokens before it; `batches` above 0 takes so
     many batches of windows instead, spread over the text. Raises `DataError` for text that is missing or too short.
     """
@@ -64,8 +68,9 @@ def evaluate_run(
         dataset = data_of_run(config, run.checkpoint, run.tokenizer, note=note, progress=progress)
         split, text = dataset.validation, "validation text"
     else:
-        dataset = prepare(data, run.tokenizer, validation_fraction=0.0, progress=progress)
-        split, text = dataset.train, f"`{data}`"
+        dataset = prepare(data, run.tokenizer, validation_fraction=0.0, text_key=config.text_key, progress=progress)
+        split = dataset.validation if len(dataset.validation.tokens) else dataset.train
+        text = f"`{data}`"
     model, backend = run.model, run.backend
     shape = (config.batch_size, model.config.block_size)
 
@@ -75,9 +80,15 @@ def evaluate_run(
     example = np.zeros(shape, np.int32)
     program = backend.record(summed_loss, (example, example), name="evaluate", additive=True)
     total, count = 0.0, 0
-    for batch in evaluation_batches(split.tokens, block_size=shape[1], batch_size=shape[0], limit=batches):
+    windows = evaluation_batches(split.tokens, mask=split.mask, block_size=shape[1], batch_size=shape[0], limit=batches)
+    for batch in windows:
         (loss,) = program(batch.tokens, batch.targets)
         total += float(backend.download(loss))
         count += int(np.count_nonzero(batch.targets != IGNORED))
-        progress("evaluating", count, len(split.tokens) - 1)
-    return Evaluation(text=text, step=run.step, tokens=count, loss=total / count, bytes_per_token=split.bytes_per_token)
+        progress("evaluating", count, split.loss_tokens)
+    if count == 0:
+        raise DataError(f"no token of {text} counts in the loss", hint="take more of it: `--batches=0`")
+    token_size = split.bytes_per_token
+    if math.isnan(token_size):
+        token_size = bytes_per_token(split.tokens, run.tokenizer)
+    return Evaluation(text=text, step=run.step, tokens=count, loss=total / count, bytes_per_token=token_size)

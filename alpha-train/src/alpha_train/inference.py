@@ -14,7 +14,7 @@ from alpha_core.tokenizer import Tokenizer
 from alpha_model import GPT, Activation
 from alpha_train.checkpoint import Checkpoint, read_checkpoint
 from alpha_train.run_folder import RunFolder
-from alpha_train.sampler import Sampler
+from alpha_train.sampling import Sampler
 
 __all__ = ["BEST", "LATEST", "LoadedRun", "load_run"]
 

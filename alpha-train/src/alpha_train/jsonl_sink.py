@@ -2,17 +2,16 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
 from alpha_core.errors import UsageError
 from alpha_core.observer import Event, MetricSink, RunInfo, Sample
+from alpha_train.log_file import open_log
 
 __all__ = ["JsonlSink"]
 
@@ -28,9 +27,9 @@ class JsonlSink(MetricSink):
         if run.folder is None:
             raise UsageError("the sink `jsonl` needs a run folder, and this run has none")
         with ExitStack() as files:
-            self._metrics = files.enter_context(_open(run.folder / "metrics.jsonl"))
-            self._events = files.enter_context(_open(run.folder / "events.jsonl"))
-            self._samples = files.enter_context(_open(run.folder / "samples.jsonl"))
+            self._metrics = files.enter_context(open_log(run.folder / "metrics.jsonl"))
+            self._events = files.enter_context(open_log(run.folder / "events.jsonl"))
+            self._samples = files.enter_context(open_log(run.folder / "samples.jsonl"))
             self._files = files.pop_all()
 
     def on_step(self, metrics: Mapping[str, Any]) -> None:
@@ -57,16 +56,6 @@ class JsonlSink(MetricSink):
 
     def close(self) -> None:
         self._files.close()
-
-
-def _open(path: Path) -> TextIO:
-    """Opens a log to append to, on a line of its own even if a crash cut off the last one."""
-    with open(path, "ab+") as file:
-        if file.tell() > 0:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-    return open(path, "a", encoding="ascii", newline="\n", buffering=1)  # line buffering: flushed at each line's end
 
 
 def _append(file: TextIO, record: Mapping[str, Any]) -> None:

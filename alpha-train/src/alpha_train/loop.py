@@ -2,34 +2,24 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from alpha_core.config import SampleConfig, TrainConfig
+from alpha_core.errors import AlphaError
 from alpha_core.observer import Event, Observer, Sample
 from alpha_core.schedule import Schedule
 from alpha_train.data import Batch, Dataset, PackedWindows, RandomWindows, evaluation_batches
-from alpha_train.sampler import Sampler
+from alpha_train.degeneracy import degeneracy_warning
+from alpha_train.events import early_stop_event, recovery_event, sample_failure_event, skip_event, status_event
+from alpha_train.progress import Progress
+from alpha_train.sampling import Sampler
 from alpha_train.schedules import cosine
-from alpha_train.trainer import StepResult, Trainer
+from alpha_train.trainer import Trainer
 
-__all__ = ["Progress", "TrainResult", "train", "training_windows"]
-
-
-@attrs.define
-class Progress:
-    """What a run has come to so far; a checkpoint keeps it, so that a resumed run goes on counting."""
-
-    skipped_steps: int = 0
-    """Steps that were not applied: not finite, or a spike."""
-    loss: float | None = None
-    """Training loss of the last step; None if it was not finite."""
-    validation_loss: float | None = None
-    """Validation loss of the last evaluation."""
-    best_validation_loss: float | None = None
-    best_step: int | None = None
+__all__ = ["TrainResult", "train", "training_windows"]
 
 
 @attrs.frozen(kw_only=True)
@@ -37,9 +27,22 @@ class TrainResult:
     """How a run ended."""
 
     status: str
-    """`completed`, or `stopped` when it was asked to."""
+    """`completed`, `early_stopped` when validation stopped improving, or `stopped` when it was asked to."""
     step: int
     progress: Progress
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what `Observer.on_finish` is told."""
+        progress = self.progress
+        return {
+            "status": self.status,
+            "step": self.step,
+            "loss": progress.loss,
+            "valLoss": progress.validation_loss,
+            "bestValLoss": progress.best_validation_loss,
+            "bestStep": progress.best_step,
+            "skipped_steps": progress.skipped_steps,
+        }
 
 
 Save = Callable[[Trainer, Progress], None]
@@ -57,34 +60,37 @@ def train(
     progress: Progress | None = None,
     save: Save | None = None,
     stop: Callable[[], str | None] = lambda: None,
+    status_wanted: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
     """Trains from the trainer's step up to `config.iters`.
 
     `save` is called where a checkpoint is due: every `resolved_checkpoint_interval` steps, after the best evaluation so
     far, at the end, and when `stop` returns a reason, which ends the run after the current step. Evaluations come every
-    `eval_interval` steps and at the end, samples of `prompts` every `sample_interval` steps and at the end.
+    `eval_interval` steps and at the end, samples of `prompts` every `sample_interval` steps and at the end. With
+    `early_stop` so many regular evaluations in a row without a better validation loss are the end. When `status_wanted`
+    returns true, the current step is evaluated, saved and reported beside all that, which changes nothing in training.
     """
     run = _Run(trainer, dataset, config, observer or Observer(), sample_config or SampleConfig(), prompts)
     run.progress = progress if progress is not None else Progress()
     batches = training_windows(dataset, trainer.model.config.block_size, config)
-    step, reason, saved = trainer.step, stop(), trainer.step
-    while step < config.iters and reason is None:
+    step, reason = trainer.step, stop()
+    while step < config.iters and reason is None and not run.is_exhausted:
         step += 1
         metrics = run.step(step, batches, schedule(step, config))
-        last = step == config.iters
-        if _due(step, config.eval_interval) or last:
-            metrics |= run.evaluate(step)
+        asked, regular = status_wanted(), _due(step, config.eval_interval) or step == config.iters
+        if regular or asked:
+            metrics |= run.evaluate(step, regular=regular)
         run.observer.on_step(metrics)
+        last = step == config.iters or run.is_exhausted
         if _due(step, config.sample_interval) or (last and config.sample_interval):
             run.write_samples(step)
         reason = stop()
-        best = run.progress.best_step == step
-        if save is not None and (best or last or reason is not None or _due(step, config.resolved_checkpoint_interval)):
+        due = last or asked or reason is not None or _due(step, config.resolved_checkpoint_interval)
+        if save is not None and (due or run.progress.best_step == step):
             save(trainer, run.progress)
-            saved = step
-    if save is not None and saved != step:
-        save(trainer, run.progress)
-    return TrainResult(status="completed" if step >= config.iters else "stopped", step=step, progress=run.progress)
+        if asked:
+            run.report(metrics)
+    return run.result(step)
 
 
 def _due(step: int, interval: int) -> bool:
@@ -96,6 +102,7 @@ def training_windows(dataset: Dataset, block_size: int, config: TrainConfig) -> 
     kind = PackedWindows if config.packed else RandomWindows
     return kind(
         dataset.train.tokens,
+        mask=dataset.train.mask,
         block_size=block_size,
         batch_size=config.batch_size,
         accum_steps=config.accum_steps,
@@ -124,17 +131,22 @@ class _Run:
     def step(self, step: int, batches: RandomWindows | PackedWindows, learning_rate: float) -> dict[str, Any]:
         """Takes one optimizer step and returns its metrics."""
         began = time.perf_counter()
-        tokens = 0
+        progress, tokens = self.progress, 0
+        learning_rate *= progress.backoff.scale
         for micro_step in range(self.config.accum_steps):
             batch: Batch = batches.batch(step - 1, micro_step)
             self.trainer.accumulate(batch)
             tokens += batch.target_count
         result = self.trainer.update(learning_rate)
         now = time.perf_counter()
-        self.progress.loss = result.loss if math.isfinite(result.loss) else None
+        progress.loss = result.loss if math.isfinite(result.loss) else None
+        progress.trend.add_step(result.loss)
+        recovered = progress.backoff.add_step(applied=result.applied, spiked=result.spiked)
         if not result.applied:
-            self.progress.skipped_steps += 1
-            self.observer.on_event(_skip_event(step, result, self.progress.skipped_steps))
+            progress.skipped_steps += 1
+            self.observer.on_event(skip_event(step, result, progress))
+        if recovered:
+            self.observer.on_event(recovery_event(step))
         return {
             "step": step,
             "loss": result.loss,
@@ -145,17 +157,21 @@ class _Run:
             "elapsed_ms": 1000.0 * (now - self._started),
             "ms_per_iter": 1000.0 * (now - began),
             "tokens_per_sec": tokens / (now - began),
-            "skipped_steps": self.progress.skipped_steps,
+            "skipped_steps": progress.skipped_steps,
         }
 
-    def evaluate(self, step: int) -> dict[str, Any]:
-        """Computes the validation loss; returns it as a metric, or nothing when no text is held out."""
+    def evaluate(self, step: int, *, regular: bool) -> dict[str, Any]:
+        """Computes the validation loss; returns it as a metric, or nothing when no text is held out.
+
+        Only a `regular` evaluation counts for the trend and for early stopping, so that asking for more ends no run.
+        """
         tokens = self.dataset.validation.tokens
         if len(tokens) < 2:
             return {}
         loss = self.trainer.loss(
             evaluation_batches(
                 tokens,
+                mask=self.dataset.validation.mask,
                 block_size=self.trainer.model.config.block_size,
                 batch_size=self.config.batch_size,
                 limit=self.config.eval_iters,
@@ -167,6 +183,9 @@ class _Run:
         best = math.isfinite(loss) and (known is None or loss < known)
         if best:
             progress.best_validation_loss, progress.best_step = loss, step
+            progress.evaluations_since_best = 0
+        elif regular:
+            progress.evaluations_since_best += 1
         self.observer.on_event(
             Event(
                 kind="eval_summary",
@@ -175,31 +194,42 @@ class _Run:
                 payload={"valLoss": loss, "loss": progress.loss, "best": best},
             )
         )
+        warning = progress.trend.add_evaluation(step, loss) if regular else None
+        if warning is not None:
+            self.observer.on_event(warning)
         return {"valLoss": loss}
 
     def write_samples(self, step: int) -> None:
         """Continues every prompt with the current weights."""
-        config = self.sample_config
-        samples = [
-            Sample(prompt=prompt, output=self._sampler.sample(prompt, config, row))
-            for prompt in self.prompts
-            for row in range(config.num_samples)
-        ]
-        if samples:
-            self.observer.on_samples(step, samples)
+        if not self.prompts:
+            return
+        try:
+            completions = self._sampler.complete(self.prompts, self.sample_config)
+        except AlphaError as error:  # no sample is worth the end of a run
+            self.observer.on_event(sample_failure_event(step, error))
+            return
+        samples = [Sample(prompt=completion.prompt, output=completion.text) for completion in completions]
+        self.observer.on_samples(step, samples)
+        warning = degeneracy_warning(step, samples)
+        if warning is not None:
+            self.observer.on_event(warning)
 
+    def report(self, metrics: Mapping[str, Any]) -> None:
+        """Answers someone who wanted to know how the run is doing."""
+        self.observer.on_event(status_event(metrics, self.config.iters, self.progress))
 
-def _skip_event(step: int, result: StepResult, skipped: int) -> Event:
-    if not math.isfinite(result.loss):
-        kind, what = "loss_nan", f"the loss is {result.loss}"
-    elif not math.isfinite(result.grad_norm):
-        kind, what = "grad_non_finite", f"the gradient norm is {result.grad_norm}"
-    else:
-        kind, what = "spike_skip", f"the gradient norm {result.grad_norm:.4g} is above the spike threshold"
-    return Event(
-        kind=kind,
-        message=f"step {step} skipped: {what} ({skipped} skipped so far)",
-        step=step,
-        level="warning",
-        payload={"loss": result.loss, "gradNorm": result.grad_norm, "skipped_steps": skipped},
-    )
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether validation has not improved for as long as `early_stop` allows."""
+        return 0 < self.config.early_stop <= self.progress.evaluations_since_best
+
+    def result(self, step: int) -> TrainResult:
+        """Returns how the run ended after `step`, having told of an early stop."""
+        if step >= self.config.iters:
+            status = "completed"
+        elif self.is_exhausted:
+            status = "early_stopped"
+            self.observer.on_event(early_stop_event(step, self.progress))
+        else:
+            status = "stopped"
+        return TrainResult(status=status, step=step, progress=self.progress)

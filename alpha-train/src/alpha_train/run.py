@@ -11,28 +11,31 @@ import numpy as np
 
 from alpha_core.backend import Backend
 from alpha_core.config import RunConfig, config_hash, to_dict
-from alpha_core.descriptors import MetricSinkInfo, TokenizerInfo
-from alpha_core.errors import CheckpointError, TokenizerError
+from alpha_core.descriptors import MetricSinkInfo
+from alpha_core.errors import CheckpointError, UsageError
 from alpha_core.observer import Event, Observer, RunInfo
 from alpha_core.plugins import Plugins
 from alpha_core.run_id import new_run_id
 from alpha_core.schedule import Schedule
-from alpha_core.tokenizer import Tokenizer
 from alpha_model import GPT
 from alpha_model.activation import Activation
 from alpha_model.parameters import parameter_count
 from alpha_train.checkpoint import Checkpoint
-from alpha_train.data import Dataset, prepare
+from alpha_train.data import Dataset
 from alpha_train.data import Progress as DataProgress
-from alpha_train.json_file import read_json
-from alpha_train.loop import Progress, TrainResult, train, training_windows
+from alpha_train.loop import TrainResult, train, training_windows
 from alpha_train.observers import Observers
-from alpha_train.run_data import data_of_run
+from alpha_train.progress import Progress
+from alpha_train.run_data import data_of_new_run, data_of_run
 from alpha_train.run_folder import RunFolder
+from alpha_train.run_lock import run_lock
 from alpha_train.sink_queue import SinkQueue
 from alpha_train.trainer import Trainer
 
-__all__ = ["FinishedRun", "resume_run", "start_run"]
+__all__ = ["FIXED_SETTINGS", "FinishedRun", "resume_run", "start_run"]
+
+FIXED_SETTINGS = ("data", "text_key", "tokenizer", "validation_fraction", "optimizer", "precision", "seed")
+"""Training settings that a resumed run keeps; the model's are all kept."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +44,10 @@ class FinishedRun:
 
     folder: RunFolder
     result: TrainResult
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what a program wants to know about the run that it started."""
+        return {"runId": self.folder.run_id, "folder": str(self.folder.path), **self.result.to_json()}
 
 
 @attrs.frozen(kw_only=True)
@@ -54,12 +61,12 @@ class _Parts:
     sinks: Sequence[MetricSinkInfo]
 
     @classmethod
-    def of(cls, config: RunConfig, plugins: Plugins) -> "_Parts":
+    def of(cls, config: RunConfig, plugins: Plugins, sinks: Sequence[str] | None) -> "_Parts":
         return cls(
             activation=Activation.of(plugins.activations.get(config.model.activation)),
             optimizer=plugins.optimizers.get(config.train.optimizer).load(),
             schedule=plugins.schedules.get(config.train.schedule).load(),
-            sinks=[plugins.metric_sinks.get(name) for name in config.train.sinks],
+            sinks=[plugins.metric_sinks.get(name) for name in (config.train.sinks if sinks is None else sinks)],
             backend=plugins.choose_backend(config.train.backend).load(),
         )
 
@@ -73,32 +80,30 @@ def start_run(
     *,
     prompts: Sequence[str] = (),
     observer: Observer | None = None,
+    sinks: Sequence[str] | None = None,
     stop: Callable[[], str | None] = lambda: None,
+    status_wanted: Callable[[], bool] = lambda: False,
     note: Note = lambda text: None,
     progress: DataProgress = lambda activity, done, total: None,
 ) -> FinishedRun:
     """Trains a new model in a new run folder below `config.train.runs_dir`.
 
-    `note` is told what a person should know, `progress` how far reading and tokenizing have come. The vocabulary size
-    is the tokenizer's, whatever the configuration says.
+    `note` is told what a person should know, `progress` how far reading and tokenizing have come. `sinks` take the
+    place of the configured ones this time. For `stop` and `status_wanted` see `alpha_train.loop.train`. The vocabulary
+    size is the tokenizer's, whatever the configuration says.
     """
-    parts = _Parts.of(config, plugins)
-    dataset = prepare(
-        config.train.data,
-        _tokenizer(config.train.tokenizer, plugins),
-        validation_fraction=config.train.validation_fraction,
-        progress=progress,
-    )
-    for text in dataset.notes:
-        note(text)
+    parts = _Parts.of(config, plugins, sinks)
+    dataset = data_of_new_run(config.train, plugins, note=note, progress=progress)
     model_config = attrs.evolve(config.model, vocab_size=dataset.tokenizer.vocab_size)
     config = attrs.evolve(config, model=model_config)
     training_windows(dataset, model_config.block_size, config.train)  # too little text fails before the folder is made
     trainer = _trainer(config, parts)
     folder = RunFolder.create(Path(config.train.runs_dir), new_run_id(config.train.tag), to_dict(config))
-    folder.write_tokenizer(dataset.tokenizer.to_artifacts())
-    run = _Run(config, parts, trainer, dataset, folder, Progress(), note)
-    return run.train(prompts, observer, stop, Event(kind="training_started", message="training started", step=0))
+    with run_lock(folder.path):
+        folder.write_tokenizer(dataset.tokenizer.to_artifacts())
+        run = _Run(config, parts, trainer, dataset, folder, Progress(), note)
+        started = Event(kind="training_started", message="training started", step=0)
+        return run.train(prompts, observer, stop, status_wanted, started)
 
 
 def resume_run(
@@ -108,29 +113,33 @@ def resume_run(
     *,
     prompts: Sequence[str] = (),
     observer: Observer | None = None,
+    sinks: Sequence[str] | None = None,
     stop: Callable[[], str | None] = lambda: None,
+    status_wanted: Callable[[], bool] = lambda: False,
     note: Note = lambda text: None,
     progress: DataProgress = lambda activity, done, total: None,
 ) -> FinishedRun:
     """Continues a run from its latest checkpoint, exactly as if it had not ended.
 
-    `config` is that of the run folder; it may have been changed, but the model and the tokenizer may not.
+    `config` is that of the run folder; it may have been changed, but not the model, nor what `FIXED_SETTINGS` names.
+    Other parameters are those of `start_run`. Raises `UsageError` while another process trains in that folder.
     """
-    parts = _Parts.of(config, plugins)
-    checkpoint = folder.latest_checkpoint()
-    for text in checkpoint.notes:
-        note(text)
-    artifacts = folder.read_tokenizer()
-    _check_model(checkpoint, config, artifacts)
-    tokenizer = plugins.load_tokenizer(artifacts)
-    dataset = data_of_run(config.train, checkpoint, tokenizer, note=note, progress=progress)
-    trainer = _trainer(config, parts)
-    folder.write_config(to_dict(config))
-    trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step)
-    state = Progress(**{key: checkpoint.extra[key] for key in attrs.fields_dict(Progress)})
-    run = _Run(config, parts, trainer, dataset, folder, state, note)
-    started = Event(kind="run_resumed", message=f"resumed at step {checkpoint.step}", step=checkpoint.step)
-    return run.train(prompts, observer, stop, started)
+    parts = _Parts.of(config, plugins, sinks)
+    with run_lock(folder.path):
+        checkpoint = folder.latest_checkpoint()
+        for text in checkpoint.notes:
+            note(text)
+        artifacts = folder.read_tokenizer()
+        _check_model(checkpoint, config, artifacts)
+        _check_training(checkpoint, config)
+        tokenizer = plugins.load_tokenizer(artifacts)
+        dataset = data_of_run(config.train, checkpoint, tokenizer, note=note, progress=progress)
+        trainer = _trainer(config, parts)
+        folder.write_config(to_dict(config))
+        trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step)
+        run = _Run(config, parts, trainer, dataset, folder, Progress.from_json(checkpoint.extra), note)
+        started = Event(kind="run_resumed", message=f"resumed at step {checkpoint.step}", step=checkpoint.step)
+        return run.train(prompts, observer, stop, status_wanted, started)
 
 
 class _Run:
@@ -151,8 +160,14 @@ class _Run:
         self.observer: Observer = Observer()
 
     def train(
-        self, prompts: Sequence[str], observer: Observer | None, stop: Callable[[], str | None], started: Event
+        self,
+        prompts: Sequence[str],
+        observer: Observer | None,
+        stop: Callable[[], str | None],
+        status_wanted: Callable[[], bool],
+        started: Event,
     ) -> FinishedRun:
+        self._warn_of_early_stop()
         prompts = prompts or [self._first_words()]
         sinks = SinkQueue(self.parts.sinks, on_problem=lambda event: self.note(event.message))
         self.observer = Observers(sinks, *([observer] if observer is not None else []))
@@ -171,14 +186,16 @@ class _Run:
                     progress=self.progress,
                     save=self._save,
                     stop=stop,
+                    status_wanted=status_wanted,
                 )
             except BaseException as error:
-                self.observer.on_finish({**self._summary("failed", self.trainer.step), "error": str(error)})
+                failed = TrainResult(status="failed", step=self.trainer.step, progress=self.progress)
+                self.observer.on_finish({**failed.to_json(), "error": str(error)})
                 raise
             if result.status == "completed":
                 done = Event(kind="training_complete", message="training complete", step=result.step)
                 self.observer.on_event(done)
-            self.observer.on_finish(self._summary(result.status, result.step))
+            self.observer.on_finish(result.to_json())
         return FinishedRun(folder=self.folder, result=result)
 
     def _first_words(self) -> str:
@@ -199,17 +216,10 @@ class _Run:
             backend=self.trainer.backend.description,
         )
 
-    def _summary(self, status: str, step: int) -> dict[str, Any]:
-        progress = self.progress
-        return {
-            "status": status,
-            "step": step,
-            "loss": progress.loss,
-            "valLoss": progress.validation_loss,
-            "bestValLoss": progress.best_validation_loss,
-            "bestStep": progress.best_step,
-            "skipped_steps": progress.skipped_steps,
-        }
+    def _warn_of_early_stop(self) -> None:
+        train = self.config.train
+        if train.early_stop and not (train.eval_interval and len(self.dataset.validation.tokens) > 1):
+            self.note("`early_stop` does nothing without `eval_interval` and text that is held out")
 
     def _save(self, trainer: Trainer, progress: Progress) -> None:
         """Writes a checkpoint, and before it notes whether it is the best, which is then never removed."""
@@ -225,7 +235,7 @@ class _Run:
             seed=self.config.train.seed,
             tokenizer_artifacts=self.dataset.tokenizer.to_artifacts(),
             activation_graph=self.parts.activation.to_json(),
-            extra={**attrs.asdict(progress), "dataset": self.dataset.key, "content": self.dataset.content},
+            extra={**progress.to_json(), "dataset": self.dataset.key, "content": self.dataset.content},
             parameters=trainer.parameters_on_host(),
             optimizer_state=trainer.state_on_host(),
         )
@@ -240,11 +250,20 @@ def _trainer(config: RunConfig, parts: _Parts) -> Trainer:
     return Trainer(model, parts.backend, config.train, parts.optimizer(config.train))
 
 
-def _tokenizer(name: str, plugins: Plugins) -> Tokenizer | TokenizerInfo:
-    """Returns a tokenizer to train, by name, or a ready one from a `tokenizer.json`."""
-    if name.endswith(".json"):
-        return plugins.load_tokenizer(read_json(Path(name), TokenizerError))
-    return plugins.tokenizers.get(name)
+def _check_training(checkpoint: Checkpoint, config: RunConfig) -> None:
+    """Raises `UsageError` for changes of the text or of what the checkpoint's tensors mean, and for too few steps."""
+    before, here = checkpoint.train_config or {}, to_dict(config)["train"]
+    for key in FIXED_SETTINGS:
+        if before.get(key, here[key]) != here[key]:
+            raise UsageError(
+                f"`{key}` is `{before[key]}` in this run and cannot become `{here[key]}` when it is resumed",
+                hint="start a new run instead",
+            )
+    if config.train.iters < checkpoint.step:
+        raise UsageError(
+            f"the run is at step {checkpoint.step} already, and `iters` is {config.train.iters}",
+            hint="give `--iters` the step at which it should end",
+        )
 
 
 def _check_model(checkpoint: Checkpoint, config: RunConfig, tokenizer: Mapping[str, Any]) -> None:

@@ -1,15 +1,33 @@
-"""The text of a run, found again to resume or to evaluate it."""
+"""The text of a run: read for the first time, or found again to resume or to evaluate it."""
 
 from collections.abc import Callable
 
 from alpha_core.config import TrainConfig
 from alpha_core.errors import DataError
+from alpha_core.plugins import Plugins
 from alpha_core.tokenizer import Tokenizer
 from alpha_train.checkpoint import Checkpoint
 from alpha_train.data import Dataset, Progress, open_dataset, prepare
 from alpha_train.data.source import STANDARD_INPUT
+from alpha_train.run_tokenizer import tokenizer_for
 
-__all__ = ["data_of_run"]
+__all__ = ["data_of_new_run", "data_of_run"]
+
+
+def data_of_new_run(
+    config: TrainConfig, plugins: Plugins, *, note: Callable[[str], None], progress: Progress
+) -> Dataset:
+    """Returns the tokens that a new run trains on: read, tokenized and cached, or found in the cache."""
+    dataset = prepare(
+        config.data,
+        tokenizer_for(config.tokenizer, config.data, plugins),
+        validation_fraction=config.validation_fraction,
+        text_key=config.text_key,
+        progress=progress,
+    )
+    for text in dataset.notes:
+        note(text)
+    return dataset
 
 
 def data_of_run(
@@ -29,7 +47,13 @@ def data_of_run(
     except DataError:
         if config.data == STANDARD_INPUT:
             raise
-    dataset = prepare(config.data, tokenizer, validation_fraction=config.validation_fraction, progress=progress)
+    dataset = prepare(
+        config.data,
+        tokenizer,
+        validation_fraction=config.validation_fraction,
+        text_key=config.text_key,
+        progress=progress,
+    )
     for text in dataset.notes:
         note(text)
     if dataset.content != checkpoint.extra.get("content"):

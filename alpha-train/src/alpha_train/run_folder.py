@@ -24,6 +24,8 @@ LAST = "last"
 """What a person calls the run that was started last."""
 
 _CONFIG, _TOKENIZER, _BEST, _METRICS = "config.json", "tokenizer.json", "best.json", "metrics.jsonl"
+_EVENTS = "events.jsonl"
+_LAST_BYTES = 1 << 16  # enough for the last line of a log
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,18})\.alph")
 
 
@@ -171,6 +173,24 @@ class RunFolder:
                 skipped += 1
         return MetricsLog(tuple(rows[step] for step in sorted(rows)), skipped)
 
+    def read_last_metrics(self) -> Mapping[str, Any] | None:
+        """Returns the metrics that were logged last, without reading the whole log; None if there are none."""
+        try:
+            with open(self.path / _METRICS, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+                lines = file.read().splitlines()
+        except FileNotFoundError:
+            return None
+        for line in reversed(lines):
+            row = _json_of(line)
+            if isinstance(row, dict) and type(row.get("step")) is int:
+                return row
+        return None
+
+    def read_events(self) -> tuple[Mapping[str, Any], ...]:
+        """Returns the logged events in order; lines that cannot be read are left out."""
+        return tuple(row for row in _read_lines(self.path / _EVENTS) if isinstance(row, dict))
+
 
 def list_runs(runs: Path) -> list[RunFolder]:
     """Returns the runs in a folder, in the order in which they were started."""
@@ -222,7 +242,11 @@ def _read_lines(path: Path) -> Iterator[Any]:
         return
     with file:
         for line in file:
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError):
-                yield None
+            yield _json_of(line)
+
+
+def _json_of(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

@@ -13,11 +13,12 @@ from alpha_core.backend import Backend
 from alpha_core.config import TrainConfig
 from alpha_core.dtype import DType
 from alpha_core.errors import BackendError, CheckpointError
-from alpha_core.optimizer import Optimizer, ParameterGroup, StepScalars
+from alpha_core.optimizer import Optimizer, StepScalars
 from alpha_core.program import Program
 from alpha_core.tensor import Tensor
 from alpha_model import GPT, Randomness
 from alpha_train.data import Batch
+from alpha_train.parameter_groups import parameter_groups
 
 __all__ = ["StepResult", "Trainer"]
 
@@ -31,11 +32,16 @@ class StepResult:
     loss: float
     """Mean over the step's tokens, in nats, before the update."""
     grad_norm: float
-    """Global norm of the mean gradient, before clipping."""
+    """Global norm of the mean gradient, after `emb_grad_scale` and before clipping."""
     clip_coefficient: float
     """What gradients were multiplied by; below 1 when they were clipped."""
     applied: bool
     """False when the step was skipped: its loss or gradients were not finite, or its norm was a spike."""
+
+    @property
+    def spiked(self) -> bool:
+        """Whether the step was skipped for its gradient norm, which is finite but above the spike threshold."""
+        return not self.applied and math.isfinite(self.loss) and math.isfinite(self.grad_norm)
 
 
 class Trainer:
@@ -70,7 +76,7 @@ class Trainer:
             }
             for spec in specs
         }
-        self._groups = self._parameter_groups()
+        self._groups = parameter_groups(specs, config.weight_decay, self.parameters, self._gradients, self.state)
         self._loss_sum = backend.zeros((), self.dtype)
         self.step = 0
         """Number of updates done."""
@@ -133,25 +139,6 @@ class Trainer:
         self.backend.assign(self._step, self.backend.full((), step, DType.i32))
         self.step = step
 
-    def _parameter_groups(self) -> list[ParameterGroup]:
-        """Groups parameters by kind. The usual GPT rule: two-dimensional ones decay, norms, biases and such do not."""
-        groups = []
-        for kind in ("matrix", "embedding", "vector"):
-            names = [spec.name for spec in self.model.parameter_specs if spec.kind == kind]
-            if not names:
-                continue
-            groups.append(
-                ParameterGroup(
-                    kind=kind,
-                    weight_decay=0.0 if kind == "vector" else self.config.weight_decay,
-                    names=names,
-                    parameters=[self.parameters[name] for name in names],
-                    gradients=[self._gradients[name] for name in names],
-                    state={slot: [self.state[name][slot] for name in names] for slot in self.state[names[0]]},
-                )
-            )
-        return groups
-
     def _program(self, name: str, function: Any, inputs: tuple[Array, ...], shape: Any) -> Program:
         key = (name, tuple(shape))
         if key not in self._programs:
@@ -176,6 +163,7 @@ class Trainer:
         b = self.backend
         per_token, *rest = (b.reshape(b.slice(values, 0, i, i + 1), ()) for i in range(values.size))
         loss = b.mul(self._loss_sum, per_token)
+        self._scale_embedding_gradients()
         norm = b.mul(b.global_norm(list(self._gradients.values())), per_token)
         apply = b.mul(b.all_finite(norm), b.all_finite(loss))
         if self.config.spike_threshold > 0:
@@ -190,6 +178,14 @@ class Trainer:
             b.assign(sums, b.zeros(sums.shape, sums.dtype))
         b.add_into(self._step, self._one)
         return [report]
+
+    def _scale_embedding_gradients(self) -> None:
+        """Multiplies the summed gradients of embeddings, so that norm and clipping see the scaled ones."""
+        scale = self.config.emb_grad_scale
+        for group in self._groups:
+            if group.kind == "embedding" and scale != 1.0:
+                for gradient in group.gradients:
+                    self.backend.assign(gradient, self.backend.mul(gradient, scale))
 
     def _record_evaluate(self, tokens: Tensor, targets: Tensor) -> list[Tensor]:
         return [self.backend.sum(self.model.losses(self.backend, self.parameters, tokens, targets))]

@@ -17,7 +17,7 @@ from alpha_core.config.train import DEFAULT_RUNS_DIR, TrainConfig
 if TYPE_CHECKING:
     from alpha_core.config.load import LoadedConfig, load_config
     from alpha_core.config.serialize import config_hash, from_dict, to_dict
-    from alpha_core.config.toml import format_toml
+    from alpha_core.config.toml import format_template, format_toml
 
 __all__ = [
     "DEFAULT_RUNS_DIR",
@@ -32,6 +32,7 @@ __all__ = [
     "Setting",
     "TrainConfig",
     "config_hash",
+    "format_template",
     "format_toml",
     "from_dict",
     "load_config",
@@ -44,6 +45,7 @@ __all__ = [
 _MODULE_OF = {
     "LoadedConfig": "load",
     "config_hash": "serialize",
+    "format_template": "toml",
     "format_toml": "toml",
     "from_dict": "serialize",
     "load_config": "load",

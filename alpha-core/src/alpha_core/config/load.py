@@ -1,7 +1,8 @@
-"""Loads a configuration: defaults < domain < config file < environment < flags."""
+"""Loads a configuration: defaults < optimizer < domain < config file < environment < flags."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import attrs
 
@@ -10,11 +11,13 @@ from alpha_core.config.file import read_config_file
 from alpha_core.config.merge import ALL_SETTINGS, Merge
 from alpha_core.config.run import RunConfig
 from alpha_core.config.section import describe
+from alpha_core.config.setting import shown
 from alpha_core.errors import UnknownNameError
 from alpha_core.suggest import closest
 
 __all__ = ["LoadedConfig", "load_config"]
 
+T = TypeVar("T")
 DOMAIN_VARIABLE = "ALPHA_DOMAIN"
 OTHER_VARIABLES = ("ALPHA_PLUGINS", "ALPHA_THREADS", "ALPHA_CACHE", "ALPHA_DEBUG")
 """Environment variables that are no settings: they say how the program runs, not what it computes."""
@@ -27,7 +30,7 @@ class LoadedConfig:
 
     config: RunConfig
     sources: Mapping[str, str]
-    """For each setting key where its value is from: `default`, ``domain `chat` ``, ``flag `--lr` ``, ..."""
+    """For each setting key where its value is from: `default`, ``optimizer `lion` ``, ``flag `--lr` ``, ..."""
     notes: tuple[str, ...] = ()
     """What is allowed but probably not meant, a sentence each."""
     domain_config: DomainConfig | None = None
@@ -38,15 +41,18 @@ def load_config(
     *,
     domain: str | None = None,
     domain_config: Callable[[str], DomainConfig],
+    optimizer_defaults: Callable[[str], Mapping[str, Any]] = lambda name: {},
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
-    """Merges all sources of settings, each over the one before it: defaults, domain, config file, environment, flags.
+    """Merges all sources of settings, each over the one before it.
 
-    `domain` is that of the command line; without it the environment (`ALPHA_DOMAIN`) or the file may name one.
-    `domain_config` looks a domain up, raising `UnknownNameError` for a name that nobody registered. `flags` maps
-    setting keys to text. Raises `ConfigError` with everything that is wrong, whichever source it comes from.
+    They are: defaults, the usual settings of the optimizer, domain, config file, environment, flags. `domain` is that
+    of the command line; without it the environment (`ALPHA_DOMAIN`) or the file may name one. `domain_config` looks a
+    domain up, `optimizer_defaults` the `OptimizerInfo.defaults` of the optimizer, whichever source names it; both raise
+    `UnknownNameError` for a name that nobody registered. `flags` maps setting keys to text. Raises `ConfigError` with
+    everything that is wrong, whichever source it comes from.
     """
     environ = environ or {}
     merge = Merge()
@@ -57,23 +63,18 @@ def load_config(
     if name is not None and not isinstance(name, str):
         merge.problems.append(f"{describe('domain', name, source)}: expected the name of a domain")
         name = None
-    preset = None
-    if name is not None:
-        try:
-            preset = domain_config(name)
-        except UnknownNameError as error:
-            reason = "; ".join(filter(None, [error.message, error.hint]))
-            merge.problems.append(f"{describe('domain', name, source)}: {reason}")
-        else:
-            merge.add_sections(preset.overrides, f"domain `{name}`")
+    preset = _look_up(domain_config, "domain", name, source, merge) if name is not None else None
+    if preset is not None:
+        merge.add_sections(preset.overrides, f"domain `{name}`")
     merge.add_sections(content, file_source)
     merge.add_environment(environ)
     merge.add_flags(flags or {})
+    notes = [*_environment_notes(environ), *_add_optimizer(merge, optimizer_defaults, name)]
     config = merge.finish(name)
     return LoadedConfig(
         config=config,
         sources=merge.sources,
-        notes=(*_environment_notes(environ), *_training_notes(config, merge.sources)),
+        notes=(*notes, *_training_notes(config, merge.sources)),
         domain_config=preset,
     )
 
@@ -86,6 +87,33 @@ def _choose_domain(
     if DOMAIN_VARIABLE in environ:
         return environ[DOMAIN_VARIABLE], f"environment variable `{DOMAIN_VARIABLE}`"
     return in_file, file_source
+
+
+def _look_up(lookup: Callable[[str], T], key: str, name: str, source: str, merge: Merge) -> T | None:
+    """Returns what has a name; one that nobody registered is a problem among the others."""
+    try:
+        return lookup(name)
+    except UnknownNameError as error:
+        reason = "; ".join(filter(None, [error.message, error.hint]))
+        merge.problems.append(f"{describe(key, name, source)}: {reason}")
+        return None
+
+
+def _add_optimizer(merge: Merge, lookup: Callable[[str], Mapping[str, Any]], domain: str | None) -> list[str]:
+    """Lays the optimizer's usual settings beneath all that was given; notes where the domain meant another one's."""
+    if "optimizer" not in merge.values:
+        return []
+    name, source = merge.values["optimizer"], merge.sources["optimizer"]
+    defaults = _look_up(lookup, "optimizer", name, source, merge) or {}
+    merge.add_beneath("train", defaults, f"optimizer `{name}`")
+    preset = f"domain `{domain}`"
+    if source == preset:
+        return []
+    return [
+        f"{describe(key, merge.values[key], preset)} may not suit optimizer `{name}`, whose own is {shown(value)}"
+        for key, value in defaults.items()
+        if merge.sources.get(key) == preset and merge.values.get(key) != value
+    ]
 
 
 def _environment_notes(environ: Mapping[str, str]) -> list[str]:

@@ -40,6 +40,16 @@ class Merge:
             else:
                 self._add_table(name, table, source)
 
+    def add_beneath(self, section: str, table: Mapping[str, Any], source: str) -> None:
+        """Adds settings of one section that no source has set: only a default gives way to them."""
+        given = {
+            spelling
+            for key, its_source in self.sources.items()
+            if its_source != "default"
+            for spelling in ALL_SETTINGS[key].spellings
+        }
+        self._add_table(section, {name: value for name, value in table.items() if name not in given}, source)
+
     def add_environment(self, environ: Mapping[str, str]) -> None:
         """Adds the variables that are named after settings; others are none of our business."""
         for setting in ALL_SETTINGS.values():

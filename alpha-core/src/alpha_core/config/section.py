@@ -18,6 +18,8 @@ class Constraint:
     keys: tuple[str, ...]
     holds: Callable[..., bool]
     text: str
+    flag: str | None = None
+    """The rule is for this key given as a flag alone: one that came from elsewhere may have no effect in peace."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,7 +51,9 @@ def contradictions(
     return [
         rule.text.format_map({key: describe(key, values[key], sources.get(key)) for key in rule.keys})
         for rule in config.constraints
-        if all(key in values for key in rule.keys) and not rule.holds(*(values[key] for key in rule.keys))
+        if (rule.flag is None or sources.get(rule.flag, "").startswith("flag "))
+        and all(key in values for key in rule.keys)
+        and not rule.holds(*(values[key] for key in rule.keys))
     ]
 
 

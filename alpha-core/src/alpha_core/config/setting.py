@@ -9,7 +9,7 @@ import attrs
 
 from alpha_core.suggest import did_you_mean
 
-__all__ = ["Setting", "setting", "settings_of", "shown", "text_of"]
+__all__ = ["Setting", "setting", "settings_of", "shown", "text_of", "texts_of"]
 
 T = TypeVar("T")
 _METADATA = "alpha"
@@ -37,6 +37,8 @@ class Setting:
     below: float | None = None
     empty: bool = False
     """Whether a text may be empty."""
+    texts: bool = False
+    """Whether a tuple holds texts of any kind; else it holds names."""
     check: Callable[[Any], str | None] | None = None
     """A further rule: returns what is expected instead when a value breaks it."""
 
@@ -70,6 +72,8 @@ class Setting:
             return "`true` or `false`"
         if self.type is str:
             return "text" if self.empty else "text that is not empty"
+        if self.texts:
+            return "a text, or a JSON list of texts that are not empty"
         if self.type not in (int, float):
             return "different names, separated by commas"
         limits = [
@@ -92,11 +96,27 @@ class Setting:
         reason = self.check(value) if self.check is not None else None
         return f"expected {reason}" if reason is not None else None
 
+    def text(self, value: Any) -> str:
+        """Returns the text that a flag or an environment variable needs for `value`."""
+        if self.texts and value:
+            import json
+
+            return json.dumps(value)
+        return text_of(value)
+
+    def joined(self, earlier: str, later: str) -> str:
+        """Returns what two flags on one line mean together: all their texts for `texts`, otherwise the later one."""
+        return self.text((*texts_of(earlier), *texts_of(later))) if self.texts else later
+
     def _is_of_type(self, value: Any) -> bool:
         if self.type is str:
             return type(value) is str and (bool(value) or self.empty) and _is_storable(value)
         if self.type in (int, float, bool):
             return type(value) is self.type
+        if self.texts:
+            return type(value) is tuple and all(
+                type(item) is str and item != "" and _is_storable(item) for item in value
+            )
         return type(value) is tuple and all(map(_is_name, value)) and len(set(value)) == len(value)
 
     def _is_in_range(self, value: float) -> bool:
@@ -120,6 +140,7 @@ def setting(
     above: float | None = None,
     below: float | None = None,
     empty: bool = False,
+    texts: bool = False,
     check: Callable[[Any], str | None] | None = None,
 ) -> T:
     """Makes a field of a config class; its type is the type of `default`.
@@ -139,6 +160,7 @@ def setting(
         "above": above,
         "below": below,
         "empty": empty,
+        "texts": texts,
         "check": check,
     }
     converter = {float: _float_of_integer, tuple: _tuple_of_list}.get(type(default))
@@ -171,6 +193,20 @@ def text_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return str(value)
+
+
+def texts_of(text: str) -> tuple[str, ...]:
+    """Returns the texts that a flag of a `texts` setting means: those of a JSON list, none if empty, else `text`."""
+    if text.startswith("["):
+        import json
+
+        try:
+            items = json.loads(text)
+        except (ValueError, RecursionError):
+            return (text,)
+        if isinstance(items, list) and all(isinstance(item, str) for item in items):
+            return tuple(items)
+    return (text,) if text else ()
 
 
 def shown(value: Any) -> str:

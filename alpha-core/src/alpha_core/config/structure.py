@@ -4,7 +4,7 @@ from typing import Any
 
 import cattrs
 
-from alpha_core.config.setting import Setting
+from alpha_core.config.setting import Setting, texts_of
 
 __all__ = ["structure_data", "structure_text"]
 
@@ -13,14 +13,16 @@ _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "
 
 def structure_text(setting: Setting, text: str) -> Any:
     """Returns the value that a flag or an environment variable means. Raises `ValueError` if it means none."""
-    return _text_converter.structure(text, setting.type)
+    return texts_of(text) if setting.texts else _text_converter.structure(text, setting.type)
 
 
 def structure_data(setting: Setting, value: Any) -> Any:
     """Returns the value that a TOML or JSON value means. Raises `ValueError` if it is of another type.
 
-    An integer may stand for a float, and a list or text with commas for a tuple.
+    An integer may stand for a float, and a list or text with commas for a tuple (for a tuple of texts, one text).
     """
+    if setting.texts and type(value) is str:
+        return (value,)
     return _data_converter.structure(value, setting.type)
 
 

@@ -1,13 +1,17 @@
-"""A configuration as a TOML file, for `--print-config`."""
+"""Configurations as TOML files: one that holds everything, and one to edit."""
 
 import json
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from alpha_core.config.run import RunConfig
-from alpha_core.config.setting import settings_of
+from alpha_core.config.domain import DomainConfig
+from alpha_core.config.run import SECTIONS, RunConfig
+from alpha_core.config.setting import Setting, settings_of
 
-__all__ = ["format_toml"]
+__all__ = ["format_template", "format_toml"]
+
+_WIDTH = 100
 
 
 def format_toml(config: RunConfig, sources: Mapping[str, str] | None = None) -> str:
@@ -22,6 +26,29 @@ def format_toml(config: RunConfig, sources: Mapping[str, str] | None = None) -> 
             lines.append(line if source == "default" else f"{line}  # {_comment(source)}")
         lines.append("")
     return "\n".join(lines)
+
+
+def format_template(domain: str | None = None, preset: DomainConfig | None = None) -> str:
+    """Returns a config file to edit: every setting with its meaning, at its default and commented out.
+
+    With a domain and what it stands for: the settings that it changes alone, at its values and in force.
+    """
+    lines = [] if domain is None else [f"domain = {_value(domain)}", ""]
+    for config in SECTIONS:
+        overrides = preset.overrides[config.section] if preset is not None else {}
+        settings = [setting for setting in settings_of(config) if preset is None or setting.key in overrides]
+        if settings:
+            lines += [f"[{config.section}]", ""]
+        for setting in settings:
+            value = overrides.get(setting.key, setting.default)
+            lines += [*_explained(setting), f"{'# ' if preset is None else ''}{setting.key} = {_value(value)}", ""]
+    return "\n".join(lines)
+
+
+def _explained(setting: Setting) -> Iterator[str]:
+    text = setting.help if setting.type is str and setting.choices is None else f"{setting.help} [{setting.allowed}]"
+    for line in textwrap.wrap(text, _WIDTH - 2, break_long_words=False):
+        yield f"# {line}"
 
 
 def _value(value: Any) -> str:

@@ -23,11 +23,12 @@ class TrainConfig(Section):
     )
 
     data: str = setting(
-        "python", "Text to train on: a file, a folder, a glob, - for standard input, or python (its standard library)."
+        "python",
+        "Text to train on: a file (text, .jsonl, .parquet, or .bin token shards), a folder, a glob, - for standard"
+        " input, or python (its standard library).",
     )
-    tokenizer: str = setting(
-        "bpe", "Tokenizer: a registered name such as char, word, bpe or bpe-4k, or a tokenizer.json."
-    )
+    text_key: str = setting("text", "Key or column that holds the text of .jsonl and .parquet files.")
+    tokenizer: str = setting("bpe", "Tokenizer: a registered name, such as char or bpe-4k, or a tokenizer.json.")
     backend: str = setting("auto", "Backend that computes; auto takes the best one available.")
     iters: int = setting(1000, "Number of optimizer steps.", minimum=1)
     batch_size: int = setting(64, "Sequences in one batch.", aliases=("batch",), minimum=1)
@@ -38,15 +39,35 @@ class TrainConfig(Section):
         0, "Steps over which the learning rate rises to lr; 0 means min(2000, iters / 5), negative means none."
     )
     schedule: str = setting("cosine", "Learning-rate schedule: any registered one.")
+    decay_fraction: float = setting(
+        0.2,
+        "Share of the steps over which the schedule wsd lowers the learning rate, at the end.",
+        minimum=0,
+        maximum=1,
+    )
     optimizer: str = setting("adamw", "Optimizer: any registered one.", aliases=("optim",))
     beta1: float = setting(0.9, "Decay of the average of gradients.", minimum=0, below=1)
     beta2: float = setting(0.95, "Decay of the average of squared gradients.", minimum=0, below=1)
+    momentum: float = setting(
+        0.9, "Share of its direction that sgd or muon keeps from step to step.", minimum=0, below=1
+    )
+    nesterov: bool = setting(False, "Whether sgd or muon looks one step ahead along its momentum.")
     eps: float = setting(1e-8, "Added to the denominator of the update.", above=0)
     weight_decay: float = setting(0.1, "Decoupled weight decay of two-dimensional matrices.", minimum=0)
     grad_clip: float = setting(1.0, "Scale gradients down to this global norm; 0 is off.", minimum=0)
-    spike_threshold: float = setting(0.0, "Skip a step whose gradient norm is above this; 0 is off.", minimum=0)
+    spike_threshold: float = setting(
+        0.0,
+        "Skip a step whose gradient norm is above this and halve the learning rate for 200 good steps; 0 is off.",
+        minimum=0,
+    )
+    emb_grad_scale: float = setting(
+        1.0, "Multiplies the gradients of embeddings (token, position, head) before norm and clipping.", minimum=0
+    )
     eval_interval: int = setting(100, "Steps between evaluations; 0 evaluates only at the end.", minimum=0)
     eval_iters: int = setting(10, "Batches of one evaluation; 0 takes the whole validation split.", minimum=0)
+    early_stop: int = setting(
+        0, "Stop after this many evaluations in a row without a better validation loss; 0 is off.", minimum=0
+    )
     seed: int = setting(42, "Seed of weights, batches and dropout.", minimum=0, maximum=2**63 - 1)
     sample_interval: int = setting(100, "Steps between samples; 0 writes none.", minimum=0)
     checkpoint_interval: int = setting(0, "Steps between checkpoints; 0 means eval_interval.", minimum=0)

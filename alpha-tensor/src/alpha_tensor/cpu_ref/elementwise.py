@@ -50,7 +50,8 @@ class ElementwiseKernels(NumpyStorage):
         dtype = operand_dtype("where", a, b)
         shapes = [operand.shape for operand in (condition, a, b) if isinstance(operand, Tensor)]
         broadcast_shapes("where", *shapes)
-        chosen = np.where(array_of(condition) != 0, self._operand("where", a, dtype), self._operand("where", b, dtype))
+        values = bf16_values(array_of(condition)) if condition.dtype is DType.bf16 else array_of(condition)
+        chosen = np.where(values != 0, self._operand("where", a, dtype), self._operand("where", b, dtype))
         return self._tensor(chosen, dtype)
 
     def exp(self, x: Tensor) -> Tensor:

@@ -247,6 +247,14 @@ CASES = (
                     "b": normal(rng, 3),
                 },
             ),
+            Sample(
+                "bf16-condition",  # whose -0.0 has a bit that is not 0
+                lambda rng: {
+                    "condition": Stored(np.array([0.0, -0.0, 1.0]), DType.bf16),
+                    "a": normal(rng, 3),
+                    "b": normal(rng, 3),
+                },
+            ),
         ),
         non_finite=(
             Sample("chosen", lambda rng: {"condition": np.ones(7, np.int32), "a": SPECIAL, "b": 1.0}),

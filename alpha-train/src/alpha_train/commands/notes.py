@@ -29,7 +29,7 @@ class ProgressLine:
         self._activity, self._shown_at = activity, now
         if self._live:
             share = f" {100 * done // total}%" if total else ""
-            print(f"\r\x1b[K{activity}{share}", end="", file=sys.stderr, flush=True)
+            print("\r\x1b[K" + (f"{activity}{share}" if done < total else ""), end="", file=sys.stderr, flush=True)
         else:
             print(activity, file=sys.stderr)
 

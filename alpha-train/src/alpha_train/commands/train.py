@@ -1,30 +1,37 @@
 """`alpha train`."""
 
-import os
+import json as json_format
 import shlex
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from alpha_core.command import CommandApp
 from alpha_core.config import DEFAULT_RUNS_DIR, SECTIONS, DomainConfig
 from alpha_core.errors import UsageError
+from alpha_core.observer import Event, Observer
 from alpha_core.plugins import Plugins
+from alpha_train.commands.configuration import DEFAULT_DOMAIN, load_new_run
 from alpha_train.commands.notes import ProgressLine, note
 
 if TYPE_CHECKING:
     from alpha_core.config import LoadedConfig
     from alpha_train.run import FinishedRun
 
+    Run = Callable[..., FinishedRun]
+    """Takes the options of `start_run` that are not about what is trained."""
+
 __all__ = ["add_train"]
 
-_DEFAULT_DOMAIN = "python"
 _EXAMPLES = (
     "alpha train",
     "alpha train --data=books/ --tokenizer=bpe-4k --iters=5000",
     "alpha train --domain=chat --data='dialogues/*.txt' --backend=cpu_ref",
     "alpha train --config=run.toml --lr=1e-3 --print-config",
     "alpha train --resume=last --iters=2000",
+    "alpha train --domain=python --quiet --json",
 )
 
 
@@ -35,7 +42,7 @@ def add_train(app: CommandApp) -> None:
         "train",
         configs=SECTIONS,
         help="Trains a model on text.\n\nCheckpoints, evaluations and samples come on the way."
-        f" Without `--data`, `--domain` and `--config` it trains on the domain `{_DEFAULT_DOMAIN}`: this Python's own"
+        f" Without `--data`, `--domain` and `--config` it trains on the domain `{DEFAULT_DOMAIN}`: this Python's own"
         " source, in about two minutes.",
         examples=_EXAMPLES,
     )
@@ -46,90 +53,130 @@ def add_train(app: CommandApp) -> None:
         config: Annotated[Path | None, "Settings in a TOML or JSON file."] = None,
         resume: Annotated[str | None, "Continue a run: its id, the beginning of it, its folder, or `last`."] = None,
         print_config: Annotated[bool, "Print the complete configuration as TOML and exit."] = False,
+        quiet: Annotated[bool, "No console: notes, errors and a line at the end, on standard error."] = False,
+        json: Annotated[bool, "Print one JSON object at the end; all else goes to standard error."] = False,
     ) -> None:
         if resume is not None:
-            _resume(app.plugins, resume, flags, domain, config, print_config=print_config)
+            loaded, run = _resume(app.plugins, resume, flags, domain, config)
         else:
-            _start(app.plugins, flags, domain, config, print_config=print_config)
+            loaded, run = _start(app.plugins, flags, domain, config)
+        for text in loaded.notes:
+            note(text)
+        if print_config:
+            _print(loaded)
+        else:
+            _train(run, loaded.config.train.sinks, quiet=quiet, json=json)
 
 
 def _start(
-    plugins: Plugins, flags: Mapping[str, str], domain: str | None, file: Path | None, *, print_config: bool
-) -> None:
-    if domain is None and file is None and "data" not in flags and not {"ALPHA_DOMAIN", "ALPHA_DATA"} & set(os.environ):
-        domain = _DEFAULT_DOMAIN
-    from alpha_core.config import load_config
+    plugins: Plugins, flags: Mapping[str, str], domain: str | None, file: Path | None
+) -> "tuple[LoadedConfig, Run]":
+    """Returns the configuration of a new run, and what starts it."""
+    loaded = load_new_run(plugins, flags, domain, file)
 
-    loaded = load_config(
-        domain=domain, domain_config=_domain_lookup(plugins), file=file, environ=os.environ, flags=flags
-    )
-    _tell(loaded)
-    if print_config:
-        _print(loaded)
-        return
-    from alpha_train.run import start_run
+    def run(**options: Any) -> "FinishedRun":
+        from alpha_train.run import start_run
 
-    prompts = loaded.domain_config.prompts if loaded.domain_config is not None else ()
-    _train(lambda **options: start_run(loaded.config, plugins, prompts=prompts, **options))
+        return start_run(loaded.config, plugins, prompts=_prompts(loaded), **options)
+
+    return loaded, run
 
 
 def _resume(
-    plugins: Plugins,
-    run: str,
-    flags: Mapping[str, str],
-    domain: str | None,
-    file: Path | None,
-    *,
-    print_config: bool,
-) -> None:
-    """Continues with the run's own configuration; only flags change it, so that the environment cannot by accident."""
+    plugins: Plugins, name: str, flags: Mapping[str, str], domain: str | None, file: Path | None
+) -> "tuple[LoadedConfig, Run]":
+    """Returns the run's own configuration, which only flags change (the environment might by accident), and what
+    continues it."""
     from alpha_core.config import load_config
     from alpha_train.run_folder import find_run
 
     if domain is not None or file is not None:
         raise UsageError("`--resume` takes the run's own configuration, not `--domain` or `--config`")
-    folder = find_run(Path(flags.get("runs_dir", DEFAULT_RUNS_DIR)), run)
+    folder = find_run(Path(flags.get("runs_dir", DEFAULT_RUNS_DIR)), name)
     loaded = load_config(domain_config=_domain_lookup(plugins), file=folder.path / "config.json", flags=flags)
-    _tell(loaded)
-    if print_config:
-        _print(loaded)
-        return
-    from alpha_train.run import resume_run
 
-    prompts = loaded.domain_config.prompts if loaded.domain_config is not None else ()
-    _train(lambda **options: resume_run(folder, loaded.config, plugins, prompts=prompts, **options))
+    def run(**options: Any) -> "FinishedRun":
+        from alpha_train.run import resume_run
+
+        return resume_run(folder, loaded.config, plugins, prompts=_prompts(loaded), **options)
+
+    return loaded, run
 
 
-def _train(run: Callable[..., "FinishedRun"]) -> None:
+def _train(run: "Run", sinks: Sequence[str], *, quiet: bool, json: bool) -> None:
     """Runs until the end or a signal, and says what can be done next."""
+    from alpha_train.status_request import status_on_signal
     from alpha_train.stop import stop_on_signals
 
-    with stop_on_signals() as stop, ProgressLine() as progress:
-        finished = run(stop=stop, note=note, progress=progress)
-    run_id = finished.folder.run_id
-    if stop.reason is not None and finished.result.status == "stopped":
-        print(
-            f"\nstopped by {stop.reason} after step {finished.result.step}; the checkpoint is in {finished.folder.path}"
+    if quiet:
+        sinks = [name for name in sinks if name != "console"]
+    shown = sys.stderr if quiet or json else sys.stdout
+    with redirect_stdout(shown), stop_on_signals() as stop, status_on_signal() as status, ProgressLine() as progress:
+        finished = run(
+            sinks=sinks,
+            observer=None if "console" in sinks else _StatusLines(),
+            stop=stop,
+            status_wanted=status,
+            note=note,
+            progress=_no_progress if quiet else progress,
         )
-        print(f"resume with: {_command('train', f'--resume={run_id}', finished)}")
+    stopped_by = stop.reason if finished.result.status == "stopped" else None
+    if not quiet:
+        print("", *_next_steps(finished, stopped_by), sep="\n", file=shown)
+    elif not json:
+        print(_ending(finished, stopped_by), file=shown)
+    if json:
+        print(json_format.dumps(finished.to_json()))
+    if stopped_by is not None:
         raise SystemExit(stop.exit_code)
-    print(f"\nthe run is in {finished.folder.path}")
-    print(f"sample from it with: {_command('sample', run_id, finished)}")
 
 
-def _command(name: str, argument: str, finished: "FinishedRun") -> str:
+def _next_steps(finished: "FinishedRun", stopped_by: str | None) -> list[str]:
+    """Returns lines about where the run is and what can be done with it."""
+    folder, run_id, result = finished.folder.path, finished.folder.run_id, finished.result
+    resume = _command(["train", f"--resume={run_id}"], finished)
+    if stopped_by is not None:
+        where = f"stopped by {stopped_by} after step {result.step}; the checkpoint is in {folder}"
+        return [where, f"resume with: {resume}"]
+    lines = [f"the run is in {folder}", f"sample from it with: {_command(['sample', run_id], finished)}"]
+    return [*lines, f"train on with: {resume} --early-stop=0"] if result.status == "early_stopped" else lines
+
+
+def _ending(finished: "FinishedRun", stopped_by: str | None) -> str:
+    """Returns the one line of a quiet run."""
+    result, progress = finished.result, finished.result.progress
+    words = [f"{f'stopped by {stopped_by}' if stopped_by else result.status} at step {result.step}"]
+    if progress.loss is not None:
+        words.append(f"loss {progress.loss:.4f}")
+    if progress.best_validation_loss is not None:
+        words.append(f"best validation loss {progress.best_validation_loss:.4f} at step {progress.best_step}")
+    return f"{', '.join(words)}; the run is in {finished.folder.path}"
+
+
+class _StatusLines(Observer):
+    """Shows what was asked for with a signal, where no console does."""
+
+    def on_event(self, event: Event) -> None:
+        if event.kind == "status_report":
+            print(event.message, file=sys.stderr)
+
+
+def _no_progress(activity: str, done: int, total: int) -> None:
+    pass
+
+
+def _command(arguments: Sequence[str], finished: "FinishedRun") -> str:
     """Returns a command line about the run that works where the person is."""
     runs = str(finished.folder.path.parent)
-    return shlex.join(["alpha", name, argument, *([] if runs == DEFAULT_RUNS_DIR else [f"--runs-dir={runs}"])])
+    return shlex.join(["alpha", *arguments, *([] if runs == DEFAULT_RUNS_DIR else [f"--runs-dir={runs}"])])
 
 
 def _domain_lookup(plugins: Plugins) -> Callable[[str], DomainConfig]:
     return lambda name: plugins.domains.get(name).load()
 
 
-def _tell(loaded: "LoadedConfig") -> None:
-    for text in loaded.notes:
-        note(text)
+def _prompts(loaded: "LoadedConfig") -> tuple[str, ...]:
+    return loaded.domain_config.prompts if loaded.domain_config is not None else ()
 
 
 def _print(loaded: "LoadedConfig") -> None:

@@ -7,9 +7,11 @@ import attrs
 
 from alpha_core.descriptors import TokenizerInfo
 from alpha_core.errors import DataError
-from alpha_core.tokenizer import END_OF_TEXT, Tokenizer
+from alpha_core.tokenizer import CHAT_SPECIALS, END_OF_TEXT, Tokenizer
 from alpha_train.data.cache import Cache, canonical_hash, code_of
 from alpha_train.data.progress import Progress, no_progress
+from alpha_train.data.record import DEFAULT_TEXT_KEY
+from alpha_train.data.shards import ShardFiles, find_shards, open_shards
 from alpha_train.data.source import TextSource, open_source
 from alpha_train.data.survey import Survey, survey
 from alpha_train.data.token_store import TOKEN_STORE_VERSION, TokenSplit, TokenStore
@@ -21,7 +23,7 @@ _TOKENS = "tokens"
 _ATTEMPTS = 2  # another process may replace an entry between our finding it and opening it
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, kw_only=True)
 class Dataset:
     """A text as token ids, on disk and memory-mapped, in two splits."""
 
@@ -32,6 +34,8 @@ class Dataset:
     tokenizer: Tokenizer
     train: TokenSplit
     validation: TokenSplit
+    folder: Path
+    """Where the tokens are."""
     notes: tuple[str, ...] = ()
     """What a person should know: files left out, a cache that cannot be written."""
 
@@ -41,25 +45,32 @@ def prepare(
     tokenizer: Tokenizer | TokenizerInfo,
     *,
     validation_fraction: float = 0.1,
+    text_key: str = DEFAULT_TEXT_KEY,
     cache: Path | None = None,
     progress: Progress = no_progress,
 ) -> Dataset:
     """Reads a text, trains a tokenizer on it unless a ready one is given, and encodes it, or finds that in the cache.
 
-    `source` is a source, or text as `open_source` takes it (`python`, `books/`, ...). Of several documents about
-    `validation_fraction` is held out, of one document its end (see `split_pieces`); 0 holds out nothing. Where there
-    are several documents, each is followed by the tokenizer's `<|end_of_text|>`. Documents above a million characters
-    are encoded in pieces, so that memory stays bounded; pieces end between words, where the built-in tokenizers would
-    split too. A trained tokenizer has seen the validation text. `cache` is the cache folder, by default the user's.
+    `source` is a source, or text as `open_source` takes it (`python`, `books/`, ...), or token shards as `find_shards`
+    finds them, which stay where they are and need a ready tokenizer. Of several documents about `validation_fraction`
+    is held out, of one document its end (see `split_pieces`); 0 holds out nothing. Where there are several documents,
+    each is followed by the tokenizer's `<|end_of_text|>`. Documents above a million characters are encoded in pieces,
+    so that memory stays bounded; pieces end between words, where the built-in tokenizers would split too. A trained
+    tokenizer has seen the validation text. `cache` is the cache folder, by default the user's.
 
     Raises `DataError` for text that is missing, empty or malformed, and `TokenizerError` for what a tokenizer refuses.
     """
-    if isinstance(source, str):
-        with open_source(source) as opened:
-            return prepare(opened, tokenizer, validation_fraction=validation_fraction, cache=cache, progress=progress)
     if not 0 <= validation_fraction < 1:
         raise DataError(f"a validation fraction is at least 0 and below 1, not {validation_fraction}")
+    if isinstance(source, str):
+        shards = find_shards(source)
+        if shards is not None:
+            return _of_shards(shards, tokenizer, validation_fraction, progress)
+        with open_source(source, text_key=text_key) as opened:
+            return prepare(opened, tokenizer, validation_fraction=validation_fraction, cache=cache, progress=progress)
     text = survey(source, progress)
+    if text.documents.masked:
+        _check_chat_specials(tokenizer)
     place = Cache(cache)
     try:
         if isinstance(tokenizer, TokenizerInfo):
@@ -72,11 +83,9 @@ def prepare(
             hint="make room there, or set `ALPHA_CACHE` to another folder",
         ) from error
     notes = [*text.notes, *place.notes]
-    if len(text.documents.sizes) > 1 and END_OF_TEXT not in tokenizer.specials:
+    if len(text.documents.sizes) > 1 and tokenizer.end_of_text is None:
         notes.append(f"this tokenizer has no `{END_OF_TEXT}`, so documents follow each other without a mark")
-    return Dataset(
-        canonical_hash(identity), text.documents.content, tokenizer, store.train, store.validation, tuple(notes)
-    )
+    return _of_store(place, canonical_hash(identity), store, tokenizer, tuple(notes))
 
 
 def open_dataset(key: str, tokenizer: Tokenizer, *, cache: Path | None = None) -> Dataset:
@@ -93,7 +102,51 @@ def open_dataset(key: str, tokenizer: Tokenizer, *, cache: Path | None = None) -
         ) from error
     if canonical_hash(store.identity) != key or store.identity["tokenizer"] != canonical_hash(tokenizer.to_artifacts()):
         raise DataError(f"the tokens `{key[:16]}` in the cache are of another text or tokenizer")
-    return Dataset(key, store.identity["content"], tokenizer, store.train, store.validation)
+    return _of_store(place, key, store, tokenizer)
+
+
+def _of_store(place: Cache, key: str, store: TokenStore, tokenizer: Tokenizer, notes: tuple[str, ...] = ()) -> Dataset:
+    return Dataset(
+        key=key,
+        content=store.identity["content"],
+        tokenizer=tokenizer,
+        train=store.train,
+        validation=store.validation,
+        folder=place.path(_TOKENS, key),
+        notes=notes,
+    )
+
+
+def _of_shards(
+    files: ShardFiles, tokenizer: Tokenizer | TokenizerInfo, validation_fraction: float, progress: Progress
+) -> Dataset:
+    if isinstance(tokenizer, TokenizerInfo):
+        raise files.no_tokenizer(tokenizer.name)
+    shards = open_shards(files, tokenizer, validation_fraction, progress)
+    key = {
+        "content": shards.content,
+        "tokenizer": canonical_hash(tokenizer.to_artifacts()),
+        "validationFraction": validation_fraction,
+    }
+    return Dataset(
+        key=canonical_hash(key),
+        content=shards.content,
+        tokenizer=tokenizer,
+        train=shards.train,
+        validation=shards.validation,
+        folder=files.folder,
+        notes=files.notes,
+    )
+
+
+def _check_chat_specials(tokenizer: Tokenizer | TokenizerInfo) -> None:
+    missing = [special for special in CHAT_SPECIALS if special not in tokenizer.specials]
+    if missing:
+        name = tokenizer.name if isinstance(tokenizer, TokenizerInfo) else tokenizer.type
+        raise DataError(
+            f"the text holds conversations, and tokenizer `{name}` has no {', '.join(f'`{text}`' for text in missing)}",
+            hint="choose one with chat specials, such as `--tokenizer=bpe-chat`",
+        )
 
 
 def _identity(text: Survey, tokenizer: Tokenizer, validation_fraction: float) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def split_pieces(
 
     Of several documents, those of `held_out_documents` are. Of one document, its last characters are, a
     `validation_fraction` of all, so that training never sees what follows. Neither side is empty, except that
-    validation is for a fraction of 0. Raises `DataError` for a single document of one character.
+    validation is for a fraction of 0. Raises `DataError` for a single document of one character, and for a single
+    conversation.
     """
     count = len(documents.sizes)
     if validation_fraction == 0:
@@ -27,6 +28,11 @@ def split_pieces(
         return _by_document(pieces, held_out_documents(documents.hashes, documents.sizes, validation_fraction))
     if documents.characters < 2:
         raise DataError("one character of text cannot be split into training and validation text")
+    if documents.masked:
+        raise DataError(
+            "one conversation cannot be split into training and validation text",
+            hint="bring more conversations, or hold out nothing: `--validation-fraction=0`",
+        )
     boundary = int(documents.characters * (1 - validation_fraction))
     return _by_tail(pieces, min(max(boundary, 1), documents.characters - 1))
 

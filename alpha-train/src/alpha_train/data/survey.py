@@ -1,13 +1,14 @@
 """The first reading of a source: what is text, how much of it there is, and its hashes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import attrs
 
 from alpha_core.errors import DataError
-from alpha_train.data.document import DocumentHashes, Piece, read_pieces
+from alpha_train.data.document import DocumentHashes, Piece
 from alpha_train.data.progress import Progress, no_progress
-from alpha_train.data.source import Text, TextSource
+from alpha_train.data.source import NotTextError, Text, TextSource
 
 __all__ = ["Survey", "pieces_of", "survey"]
 
@@ -28,14 +29,10 @@ class Survey:
         return int(self.documents.sizes.sum())
 
 
-class _NotTextError(ValueError):
-    """Why a file is left out."""
-
-
 def survey(source: TextSource, progress: Progress = no_progress) -> Survey:
     """Reads a source once. Files that are not text are left out, which a note tells with their number and reasons.
 
-    Raises `DataError` if no text is left.
+    Raises `DataError` if no text is left, and for a damaged file of records.
     """
     total, done = sum(text.size for text in source.texts), 0
     documents = DocumentHashes()
@@ -43,8 +40,8 @@ def survey(source: TextSource, progress: Progress = no_progress) -> Survey:
     skipped: dict[str, list[str]] = {}
     for text in source.texts:
         try:
-            found = _read(text)
-        except _NotTextError as reason:
+            found = _read(text, partial(_report, progress, done, total))
+        except NotTextError as reason:
             skipped.setdefault(str(reason), []).append(text.name)
         else:
             documents.extend(found)
@@ -65,24 +62,26 @@ def pieces_of(texts: Iterable[Text]) -> Iterator[Piece]:
     """
     for text in texts:
         try:
-            with text.open() as file:
-                yield from read_pieces(file)
-        except (OSError, UnicodeDecodeError) as error:
+            yield from text.pieces()
+        except (OSError, NotTextError, UnicodeDecodeError) as error:
             raise DataError(f"`{text.name}` changed while it was read: {error}") from error
 
 
-def _read(text: Text) -> DocumentHashes:
+def _report(progress: Progress, before: int, total: int, size: int) -> None:
+    progress("reading text", min(before + size, total), total)
+
+
+def _read(text: Text, progress: Callable[[int], None]) -> DocumentHashes:
     documents = DocumentHashes()
+    size = 0
     try:
-        with text.open() as file:
-            for piece in read_pieces(file):
-                if "\0" in piece.text:
-                    raise _NotTextError("binary")
-                documents.add(piece)
+        for piece in text.pieces():
+            size += documents.add(piece)
+            progress(min(size, text.size))
     except UnicodeDecodeError as error:
-        raise _NotTextError("binary" if b"\0" in error.object else "not UTF-8") from None
+        raise NotTextError("binary" if b"\0" in error.object else "not UTF-8") from None
     except OSError as error:
-        raise _NotTextError(f"unreadable ({error.strerror})") from error
+        raise NotTextError(f"unreadable ({error.strerror})") from error
     return documents
 
 
@@ -99,6 +98,8 @@ def _no_text(source: TextSource, skipped: dict[str, list[str]]) -> DataError:
     if not skipped:
         return DataError(f"there is no text in {_quoted(source)}: nothing, or only whitespace")
     hint = "convert it to UTF-8, or name another file" if "not UTF-8" in skipped else "name text files"
+    if any(name.lower().endswith(".bin") for names in skipped.values() for name in names):
+        hint = "token shards without `train` in their names are named themselves, as in `--data='FOLDER/*.bin'`"
     if len(source.texts) == 1:
         (reason,) = skipped
         return DataError(f"{_quoted(source)} is no text file: it is {reason}", hint=hint)

@@ -2,13 +2,15 @@
 
 For each split, `<split>.tokens` holds the ids, little-endian and without a gap, as uint16 if the vocabulary has at most
 65536 tokens and as uint32 otherwise; `<split>.starts` holds, as uint64, the index of the first token of each document.
+If some tokens do not count in the loss, `<split>.mask` holds a byte for each token: 1 if it counts, otherwise 0.
 `metadata.json` holds counts, checksums and the identity of the text and tokenizer that they are from.
 """
 
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,32 +20,40 @@ import numpy.typing as npt
 
 from alpha_core.errors import DataError, TokenizerError
 from alpha_train.data.cache import canonical_hash
+from alpha_train.data.token_ids import TokenIds
 
 __all__ = ["SPLITS", "TOKEN_STORE_VERSION", "TokenSplit", "TokenStore", "TokenWriter", "token_writers"]
 
-TOKEN_STORE_VERSION = 1
+TOKEN_STORE_VERSION = 2
 SPLITS = ("train", "validation")
 _METADATA = "metadata.json"
 _CHECKED_AT_ONCE = 1 << 20  # elements
 
-TokenIds = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
-
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, kw_only=True)
 class TokenSplit:
     """The tokens of one split."""
 
     tokens: TokenIds
     """(N,), uint16 or uint32."""
-    document_starts: npt.NDArray[np.uint64]
-    """Index of the first token of each document."""
-    text_bytes: int
-    """Bytes of the text, as UTF-8, without delimiters."""
+    document_starts: npt.NDArray[np.uint64] | None
+    """Index of the first token of each document; None if that is not known."""
+    text_bytes: int | None
+    """Bytes of the text, as UTF-8, without delimiters; None if only its tokens are known, like the next two."""
+    characters: int | None
+    loss_bytes: int | None
+    """Bytes of the text that counts in the loss."""
+    loss_tokens: int
+    """Number of tokens that count in the loss."""
+    mask: npt.NDArray[np.uint8] | None = None
+    """(N,), 1 for each token that counts in the loss, otherwise 0; None if all do."""
 
     @property
     def bytes_per_token(self) -> float:
-        """For bits per byte: loss in nats / ln 2 / `bytes_per_token`. 0 for an empty split."""
-        return self.text_bytes / len(self.tokens) if len(self.tokens) else 0.0
+        """Of what counts in the loss; for bits per byte: loss in nats / ln 2 / `bytes_per_token`. NaN if not known."""
+        if self.loss_bytes is None:
+            return math.nan
+        return self.loss_bytes / self.loss_tokens if self.loss_tokens else 0.0
 
 
 @attrs.frozen(eq=False)
@@ -78,15 +88,21 @@ class TokenStore:
 class TokenWriter:
     """Appends the tokens of one split to its files."""
 
-    def __init__(self, tokens: BinaryIO, starts: BinaryIO, vocab_size: int) -> None:
-        self.text_bytes = 0
+    def __init__(self, tokens: BinaryIO, starts: BinaryIO, mask: BinaryIO | None, vocab_size: int) -> None:
         self._tokens = _Column(tokens, _dtype_for(vocab_size))
         self._starts = _Column(starts, np.dtype("<u8"))
+        self._mask = _Column(mask, np.dtype("u1")) if mask is not None else None
         self._vocab_size = vocab_size
         self._in_document = False
+        self._text_bytes = self._characters = self._loss_bytes = 0
 
-    def add(self, ids: Sequence[int], *, text_bytes: int, ends_document: bool) -> None:
-        """Appends the tokens of a piece of text. Raises `TokenizerError` for an id outside the vocabulary."""
+    def add(
+        self, ids: Sequence[int], *, text_bytes: int, characters: int, ends_document: bool, counts: bool = True
+    ) -> None:
+        """Appends the tokens of a piece of text, which all count in the loss or all do not.
+
+        Raises `TokenizerError` for an id outside the vocabulary.
+        """
         values = np.array(ids, dtype=np.int64)
         if len(values) and not 0 <= values.min() <= values.max() < self._vocab_size:
             wrong = int(values[(values < 0) | (values >= self._vocab_size)][0])
@@ -94,27 +110,43 @@ class TokenWriter:
         if not self._in_document:
             self._starts.append(np.array([self._tokens.count]))
         self._tokens.append(values)
-        self.text_bytes += text_bytes
+        if self._mask is not None:
+            self._mask.append(np.full(len(values), counts))
+        self._text_bytes += text_bytes
+        self._characters += characters
+        self._loss_bytes += text_bytes if counts else 0
         self._in_document = not ends_document
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return {"textBytes": self.text_bytes, "tokens": self._tokens.metadata, "starts": self._starts.metadata}
+        return {
+            "textBytes": self._text_bytes,
+            "characters": self._characters,
+            "lossBytes": self._loss_bytes,
+            "tokens": self._tokens.metadata,
+            "starts": self._starts.metadata,
+            "mask": self._mask.metadata if self._mask is not None else None,
+        }
 
 
 @contextmanager
 def token_writers(
-    folder: Path, vocab_size: int, identity: Mapping[str, Any]
+    folder: Path, vocab_size: int, identity: Mapping[str, Any], *, masked: bool = False
 ) -> Iterator[tuple[TokenWriter, TokenWriter]]:
-    """Opens the writers for training and validation tokens; the `with` block's end writes the metadata."""
-    with (
-        open(folder / "train.tokens", "wb") as train_tokens,
-        open(folder / "train.starts", "wb") as train_starts,
-        open(folder / "validation.tokens", "wb") as validation_tokens,
-        open(folder / "validation.starts", "wb") as validation_starts,
-    ):
-        train = TokenWriter(train_tokens, train_starts, vocab_size)
-        validation = TokenWriter(validation_tokens, validation_starts, vocab_size)
+    """Opens the writers for training and validation tokens; the `with` block's end writes the metadata.
+
+    `masked` makes room for tokens that do not count in the loss.
+    """
+    with ExitStack() as files:
+        train, validation = (
+            TokenWriter(
+                files.enter_context(open(folder / f"{name}.tokens", "wb")),
+                files.enter_context(open(folder / f"{name}.starts", "wb")),
+                files.enter_context(open(folder / f"{name}.mask", "wb")) if masked else None,
+                vocab_size,
+            )
+            for name in SPLITS
+        )
         yield train, validation
     content = {"identity": dict(identity), "splits": {"train": train.metadata, "validation": validation.metadata}}
     stored = {**content, "checksum": canonical_hash(content)}
@@ -144,7 +176,20 @@ class _Column:
 def _open_split(folder: Path, name: str, metadata: Mapping[str, Any], vocab_size: int) -> TokenSplit:
     tokens = _open_column(folder / f"{name}.tokens", metadata["tokens"], _dtype_for(vocab_size), vocab_size)
     starts = _open_column(folder / f"{name}.starts", metadata["starts"], np.dtype("<u8"), max(len(tokens), 1))
-    return TokenSplit(tokens, starts, int(metadata["textBytes"]))
+    mask = None
+    if metadata["mask"] is not None:
+        mask = _open_column(folder / f"{name}.mask", metadata["mask"], np.dtype("u1"), 2)
+        if len(mask) != len(tokens):
+            raise DataError(f"`{name}.mask` is of {len(mask)} tokens instead of {len(tokens)}")
+    return TokenSplit(
+        tokens=tokens,
+        document_starts=starts,
+        text_bytes=int(metadata["textBytes"]),
+        characters=int(metadata["characters"]),
+        loss_bytes=int(metadata["lossBytes"]),
+        loss_tokens=int(mask.sum()) if mask is not None else len(tokens),
+        mask=mask,
+    )
 
 
 def _open_column(path: Path, metadata: Mapping[str, Any], dtype: np.dtype[Any], bound: int) -> npt.NDArray[Any]:

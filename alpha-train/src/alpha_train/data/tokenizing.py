@@ -7,7 +7,7 @@ from typing import Any
 
 from alpha_core.descriptors import TokenizerInfo
 from alpha_core.errors import DataError
-from alpha_core.tokenizer import END_OF_TEXT, Tokenizer
+from alpha_core.tokenizer import Tokenizer
 from alpha_train.data.cache import Cache, canonical_hash, code_of
 from alpha_train.data.document import DocumentHashes
 from alpha_train.data.progress import Progress
@@ -32,20 +32,29 @@ def write_tokens(
 ) -> None:
     """Encodes a text into a token store in `folder`, each of several documents followed by `<|end_of_text|>`.
 
+    A conversation is followed by it even if there is no other.
+
     Raises `DataError` if the text is no longer what it was when it was surveyed.
     """
-    delimiter = tokenizer.specials.get(END_OF_TEXT) if len(text.documents.sizes) > 1 else None
+    masked = text.documents.masked
+    delimiter = tokenizer.end_of_text if len(text.documents.sizes) > 1 or masked else None
     total, done = text.text_bytes, 0
     documents = DocumentHashes()
     pieces = split_pieces(pieces_of(text.texts), text.documents, validation_fraction)
-    with token_writers(folder, tokenizer.vocab_size, identity) as (train, validation):
+    with token_writers(folder, tokenizer.vocab_size, identity, masked=masked) as (train, validation):
         for is_validation, piece in pieces:
             ids = tokenizer.encode(piece.text)
             if piece.is_last and delimiter is not None:
                 ids = [*ids, delimiter]
             text_bytes = documents.add(piece)
             writer = validation if is_validation else train
-            writer.add(ids, text_bytes=text_bytes, ends_document=piece.is_last)
+            writer.add(
+                ids,
+                text_bytes=text_bytes,
+                characters=len(piece.text),
+                counts=piece.counts,
+                ends_document=piece.is_last,
+            )
             done += text_bytes
             progress("encoding text", done, total)
         if documents.content != text.documents.content:

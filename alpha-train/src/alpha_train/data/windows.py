@@ -1,7 +1,8 @@
 """Batches: windows of the token stream, as a pure function of (seed, step).
 
 Nothing is remembered between batches, so a run resumes at any step with the step alone. A window of T inputs takes
-T + 1 tokens, for its targets are the inputs moved by one.
+T + 1 tokens, for its targets are the inputs moved by one. Where a `mask` is given, 1 for every token that counts in the
+loss, the others are inputs but no targets.
 """
 
 from collections.abc import Iterator
@@ -13,12 +14,14 @@ import numpy.typing as npt
 
 from alpha_core.errors import DataError
 from alpha_core.random import random_bits, stream_id, uniform_integers
-from alpha_train.data.token_store import TokenIds
+from alpha_train.data.token_ids import TokenIds
 
 __all__ = ["IGNORED", "Batch", "PackedWindows", "RandomWindows", "evaluation_batches"]
 
 IGNORED = -1
 """The target of a place that does not count: the `ignore_index` of `cross_entropy`."""
+
+Mask = npt.NDArray[np.uint8]
 
 _STREAM = stream_id("data")
 
@@ -41,10 +44,20 @@ class Batch:
 class RandomWindows:
     """Windows that start anywhere in the tokens, drawn anew at every step."""
 
-    def __init__(self, tokens: TokenIds, *, block_size: int, batch_size: int, accum_steps: int = 1, seed: int) -> None:
+    def __init__(
+        self,
+        tokens: TokenIds,
+        *,
+        mask: Mask | None = None,
+        block_size: int,
+        batch_size: int,
+        accum_steps: int = 1,
+        seed: int,
+    ) -> None:
         """`block_size` is T, `batch_size` B. Raises `DataError` if the tokens are too few for one window."""
         _check_length(tokens, block_size)
         self._tokens = tokens
+        self._mask = mask
         self._block_size = block_size
         self._batch_size = batch_size
         self._step_size = batch_size * accum_steps
@@ -58,7 +71,7 @@ class RandomWindows:
         bound = len(self._tokens) - self._block_size
         starts = uniform_integers(self._seed, _STREAM, step, self._step_size, bound)
         rows = _rows(micro_step, self._batch_size)
-        return _windows(self._tokens, starts[rows], self._block_size, rows)
+        return _windows(self._tokens, self._mask, starts[rows], self._block_size, rows)
 
 
 class PackedWindows:
@@ -67,10 +80,20 @@ class PackedWindows:
     Every window is used once before any is used again. Tokens at the end that do not fill a window are left out.
     """
 
-    def __init__(self, tokens: TokenIds, *, block_size: int, batch_size: int, accum_steps: int = 1, seed: int) -> None:
+    def __init__(
+        self,
+        tokens: TokenIds,
+        *,
+        mask: Mask | None = None,
+        block_size: int,
+        batch_size: int,
+        accum_steps: int = 1,
+        seed: int,
+    ) -> None:
         """`block_size` is T, `batch_size` B. Raises `DataError` if the tokens are too few for one window."""
         _check_length(tokens, block_size)
         self._tokens = tokens
+        self._mask = mask
         self._block_size = block_size
         self._batch_size = batch_size
         self._step_size = batch_size * accum_steps
@@ -93,14 +116,17 @@ class PackedWindows:
         for epoch in np.unique(epochs):
             order = _shuffled(self._seed, int(epoch), self.windows_per_epoch)
             windows[epochs == epoch] = order[places[epochs == epoch]]
-        return _windows(self._tokens, windows * self._block_size, self._block_size, rows)
+        return _windows(self._tokens, self._mask, windows * self._block_size, self._block_size, rows)
 
 
-def evaluation_batches(tokens: TokenIds, *, block_size: int, batch_size: int, limit: int) -> Iterator[Batch]:
+def evaluation_batches(
+    tokens: TokenIds, *, mask: Mask | None = None, block_size: int, batch_size: int, limit: int
+) -> Iterator[Batch]:
     """Yields the same batches at every call, all of shape (`batch_size`, `block_size`).
 
     At most `limit` batches of whole windows, spread evenly over the tokens. With `limit` 0, or if that is more than
-    there is, every token but the first is a target exactly once; places without a token have the target `IGNORED`.
+    there is, every token but the first is a target exactly once; places without a token, or with one that does not
+    count, have the target `IGNORED`.
     Raises `DataError` for fewer than two tokens.
     """
     if len(tokens) < 2:
@@ -116,7 +142,7 @@ def evaluation_batches(tokens: TokenIds, *, block_size: int, batch_size: int, li
         starts = np.arange(0, len(tokens) - 1, block_size, dtype=np.int64)
     for first in range(0, len(starts), batch_size):
         rows = np.arange(first, first + batch_size, dtype=np.int32)
-        yield _padded_windows(tokens, starts[first : first + batch_size], block_size, rows)
+        yield _padded_windows(tokens, mask, starts[first : first + batch_size], block_size, rows)
 
 
 def _check_length(tokens: TokenIds, block_size: int) -> None:
@@ -131,21 +157,38 @@ def _rows(micro_step: int, batch_size: int) -> npt.NDArray[np.int32]:
     return np.arange(micro_step * batch_size, (micro_step + 1) * batch_size, dtype=np.int32)
 
 
-def _windows(tokens: TokenIds, starts: npt.NDArray[np.int64], block_size: int, rows: npt.NDArray[np.int32]) -> Batch:
-    windows = tokens[starts[:, None] + np.arange(block_size + 1)].astype(np.int32)  # (B, T + 1)
-    return Batch(np.ascontiguousarray(windows[:, :-1]), np.ascontiguousarray(windows[:, 1:]), rows)
+def _windows(
+    tokens: TokenIds,
+    mask: Mask | None,
+    starts: npt.NDArray[np.int64],
+    block_size: int,
+    rows: npt.NDArray[np.int32],
+) -> Batch:
+    places = starts[:, None] + np.arange(block_size + 1)  # (B, T + 1)
+    windows = tokens[places].astype(np.int32)
+    targets = np.ascontiguousarray(windows[:, 1:])
+    if mask is not None:
+        targets[mask[places[:, 1:]] == 0] = IGNORED
+    return Batch(np.ascontiguousarray(windows[:, :-1]), targets, rows)
 
 
 def _padded_windows(
-    tokens: TokenIds, starts: npt.NDArray[np.int64], block_size: int, rows: npt.NDArray[np.int32]
+    tokens: TokenIds,
+    mask: Mask | None,
+    starts: npt.NDArray[np.int64],
+    block_size: int,
+    rows: npt.NDArray[np.int32],
 ) -> Batch:
     """Returns a batch of len(rows) windows; what lies beyond the tokens or `starts` is token 0 with no target."""
     inputs = np.zeros((len(rows), block_size), np.int32)
     targets = np.full((len(rows), block_size), IGNORED, np.int32)
     for row, start in enumerate(starts.tolist()):
         window = tokens[start : start + block_size + 1].astype(np.int32)
-        inputs[row, : len(window) - 1] = window[:-1]
-        targets[row, : len(window) - 1] = window[1:]
+        count = len(window) - 1
+        inputs[row, :count] = window[:-1]
+        targets[row, :count] = window[1:]
+        if mask is not None:
+            targets[row, :count][mask[start + 1 : start + 1 + count] == 0] = IGNORED
     return Batch(inputs, targets, rows)
 
 

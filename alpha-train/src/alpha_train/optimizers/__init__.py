@@ -1,1 +1,1 @@
-"""Optimizers, one file each."""
+"""Optimizers, one file each. Those of hidden matrices alone leave the rest to AdamW."""

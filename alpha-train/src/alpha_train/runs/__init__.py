@@ -1,0 +1,1 @@
+"""Looking at runs: what there are, how they went, how they differ. Everything is read from their folders."""
