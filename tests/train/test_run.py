@@ -279,3 +279,13 @@ def test_the_checkpoint_says_what_is_needed_to_rebuild_the_model(make_config: Ma
     assert checkpoint.seed == 42
     assert math.isfinite(checkpoint.extra["best_validation_loss"])
     assert "layer.0.mlp.act.c2" in checkpoint.parameters
+
+
+def test_a_run_of_hours_on_the_reference_backend_is_announced(make_config: MakeConfig, plugins: Plugins) -> None:
+    notes: list[str] = []
+    long = make_config(iters=100_000_000, sinks=())
+    start_run(long, plugins, stop=lambda: "at once", note=notes.append)
+    assert [note for note in notes if "this run may take" in note]
+    notes.clear()
+    start_run(make_config(), plugins, note=notes.append)
+    assert not [note for note in notes if "this run may take" in note]

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 
 from alpha_core.backend import Backend
-from alpha_core.config import RunConfig, config_hash, to_dict
+from alpha_core.config import RunConfig, TrainConfig, config_hash, to_dict
 from alpha_core.descriptors import MetricSinkInfo
 from alpha_core.errors import CheckpointError, UsageError
 from alpha_core.observer import Event, Observer, RunInfo
@@ -23,6 +23,7 @@ from alpha_model.parameters import parameter_count
 from alpha_train.checkpoint import Checkpoint
 from alpha_train.data import Dataset
 from alpha_train.data import Progress as DataProgress
+from alpha_train.flops import flops_per_token
 from alpha_train.loop import TrainResult, train, training_windows
 from alpha_train.observers import Observers
 from alpha_train.progress import Progress
@@ -31,11 +32,16 @@ from alpha_train.run_folder import RunFolder
 from alpha_train.run_lock import run_lock
 from alpha_train.sink_queue import SinkQueue
 from alpha_train.trainer import Trainer
+from alpha_train.units import duration_text
 
 __all__ = ["FIXED_SETTINGS", "FinishedRun", "resume_run", "start_run"]
 
 FIXED_SETTINGS = ("data", "text_key", "tokenizer", "validation_fraction", "optimizer", "precision", "seed")
 """Training settings that a resumed run keeps; the model's are all kept."""
+
+_REFERENCE_SPEED = 40e9
+"""Operations a second of `cpu_ref` on one thread, as measured with the model of the domain `python`."""
+_LONG = 3600.0  # seconds
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +104,7 @@ def start_run(
     config = attrs.evolve(config, model=model_config)
     training_windows(dataset, model_config.block_size, config.train)  # too little text fails before the folder is made
     trainer = _trainer(config, parts)
+    _warn_of_long_run(trainer, config.train, note)
     folder = RunFolder.create(Path(config.train.runs_dir), new_run_id(config.train.tag), to_dict(config))
     with run_lock(folder.path):
         folder.write_tokenizer(dataset.tokenizer.to_artifacts())
@@ -242,6 +249,20 @@ class _Run:
         path = self.folder.save_checkpoint(checkpoint, keep=self.config.train.keep)
         self.observer.on_event(
             Event(kind="checkpoint_saved", message=f"checkpoint `{path}`", step=step, payload={"path": str(path)})
+        )
+
+
+def _warn_of_long_run(trainer: Trainer, config: TrainConfig, note: Note) -> None:
+    """Notes how long a run of hours on the reference backend may take: the default sizes are meant for faster ones."""
+    if trainer.backend.name != "cpu_ref":
+        return
+    model = trainer.model
+    tokens = config.iters * config.batch_size * config.accum_steps * model.config.block_size
+    seconds = tokens * flops_per_token(model.config, model.parameter_specs).training / _REFERENCE_SPEED
+    if seconds > _LONG:
+        note(
+            f"on `cpu_ref` this run may take {duration_text(seconds)}; `alpha plan` tells more, and the model of"
+            " `--domain=python` is an example of a small one"
         )
 
 
