@@ -11,7 +11,7 @@ from alpha_core.config import SampleConfig, TrainConfig
 from alpha_core.errors import AlphaError
 from alpha_core.observer import Event, Observer, Sample
 from alpha_core.schedule import Schedule
-from alpha_train.data import Batch, Dataset, PackedWindows, RandomWindows, evaluation_batches
+from alpha_train.data import Batch, Dataset, PackedWindows, RandomWindows, Windows, evaluation_batches
 from alpha_train.degeneracy import degeneracy_warning
 from alpha_train.events import early_stop_event, recovery_event, sample_failure_event, skip_event, status_event
 from alpha_train.progress import Progress
@@ -97,7 +97,7 @@ def _due(step: int, interval: int) -> bool:
     return interval > 0 and step % interval == 0
 
 
-def training_windows(dataset: Dataset, block_size: int, config: TrainConfig) -> RandomWindows | PackedWindows:
+def training_windows(dataset: Dataset, block_size: int, config: TrainConfig) -> Windows:
     """Returns where batches come from. Raises `DataError` if the text is shorter than a window."""
     kind = PackedWindows if config.packed else RandomWindows
     return kind(
@@ -128,7 +128,7 @@ class _Run:
         self._sampler = Sampler(trainer.model, trainer.backend, trainer.parameters, dataset.tokenizer)
         self._started = time.perf_counter()
 
-    def step(self, step: int, batches: RandomWindows | PackedWindows, learning_rate: float) -> dict[str, Any]:
+    def step(self, step: int, batches: Windows, learning_rate: float) -> dict[str, Any]:
         """Takes one optimizer step and returns its metrics."""
         began = time.perf_counter()
         progress, tokens = self.progress, 0

@@ -51,21 +51,14 @@ class Trainer:
     gradient accumulation, a split batch and several devices are the same mechanism.
     """
 
-    def __init__(
-        self,
-        model: GPT,
-        backend: Backend,
-        config: TrainConfig,
-        optimizer: Optimizer,
-        parameters: Mapping[str, Array] | None = None,
-    ) -> None:
-        """Starts from `parameters`, or from the model's initial values for `config.seed`."""
+    def __init__(self, model: GPT, backend: Backend, config: TrainConfig, optimizer: Optimizer) -> None:
+        """Starts from the model's initial values for `config.seed`; `restore` goes on from others."""
         self.model, self.backend, self.config, self.optimizer = model, backend, config, optimizer
         self.dtype = DType(config.precision)
         if self.dtype not in backend.compute_dtypes:
             able = ", ".join(dtype.value for dtype in backend.compute_dtypes)
             raise BackendError(f"backend `{backend.name}` does not train in {self.dtype.value}; it computes in {able}")
-        initial = model.initial_parameters(config.seed) if parameters is None else parameters
+        initial = model.initial_parameters(config.seed)
         specs = model.parameter_specs
         self.parameters = {spec.name: backend.upload(initial[spec.name], self.dtype) for spec in specs}
         self._gradients = {spec.name: backend.zeros(spec.shape, self.dtype) for spec in specs}

@@ -11,7 +11,7 @@ from alpha_train.data.dataset import Dataset, open_dataset, prepare
 from alpha_train.data.progress import Progress
 from alpha_train.data.source import TextSource, open_source, text_source
 from alpha_train.data.token_store import TokenSplit
-from alpha_train.data.windows import IGNORED, Batch, PackedWindows, RandomWindows, evaluation_batches
+from alpha_train.data.windows import IGNORED, Batch, PackedWindows, RandomWindows, Windows, evaluation_batches
 
 __all__ = [
     "IGNORED",
@@ -22,6 +22,7 @@ __all__ = [
     "RandomWindows",
     "TextSource",
     "TokenSplit",
+    "Windows",
     "evaluation_batches",
     "open_dataset",
     "open_source",

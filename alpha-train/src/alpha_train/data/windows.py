@@ -5,6 +5,7 @@ T + 1 tokens, for its targets are the inputs moved by one. Where a `mask` is giv
 loss, the others are inputs but no targets.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from alpha_core.errors import DataError
 from alpha_core.random import random_bits, stream_id, uniform_integers
 from alpha_train.data.token_ids import TokenIds
 
-__all__ = ["IGNORED", "Batch", "PackedWindows", "RandomWindows", "evaluation_batches"]
+__all__ = ["IGNORED", "Batch", "PackedWindows", "RandomWindows", "Windows", "evaluation_batches"]
 
 IGNORED = -1
 """The target of a place that does not count: the `ignore_index` of `cross_entropy`."""
@@ -41,8 +42,8 @@ class Batch:
         return int(np.count_nonzero(self.targets != IGNORED))
 
 
-class RandomWindows:
-    """Windows that start anywhere in the tokens, drawn anew at every step."""
+class Windows(ABC):
+    """Batches of windows for training; a step takes the same windows however it is divided into micro-steps."""
 
     def __init__(
         self,
@@ -64,59 +65,42 @@ class RandomWindows:
         self._seed = seed
 
     def batch(self, step: int, micro_step: int = 0) -> Batch:
-        """Returns batch `micro_step` of step `step`, both counted from 0.
+        """Returns batch `micro_step` of step `step`, both counted from 0."""
+        rows = np.arange(micro_step * self._batch_size, (micro_step + 1) * self._batch_size, dtype=np.int32)
+        return _windows(self._tokens, self._mask, self._starts(step, rows), self._block_size, rows)
 
-        A step draws the same windows however it is divided into micro-steps.
-        """
+    @abstractmethod
+    def _starts(self, step: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+        """Returns where the windows of these rows of a step begin."""
+
+
+class RandomWindows(Windows):
+    """Windows that start anywhere in the tokens, drawn anew at every step."""
+
+    def _starts(self, step: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         bound = len(self._tokens) - self._block_size
-        starts = uniform_integers(self._seed, _STREAM, step, self._step_size, bound)
-        rows = _rows(micro_step, self._batch_size)
-        return _windows(self._tokens, self._mask, starts[rows], self._block_size, rows)
+        return uniform_integers(self._seed, _STREAM, step, self._step_size, bound)[rows]
 
 
-class PackedWindows:
+class PackedWindows(Windows):
     """Windows that follow each other without overlap, in an order that is shuffled for every pass over the tokens.
 
     Every window is used once before any is used again. Tokens at the end that do not fill a window are left out.
     """
-
-    def __init__(
-        self,
-        tokens: TokenIds,
-        *,
-        mask: Mask | None = None,
-        block_size: int,
-        batch_size: int,
-        accum_steps: int = 1,
-        seed: int,
-    ) -> None:
-        """`block_size` is T, `batch_size` B. Raises `DataError` if the tokens are too few for one window."""
-        _check_length(tokens, block_size)
-        self._tokens = tokens
-        self._mask = mask
-        self._block_size = block_size
-        self._batch_size = batch_size
-        self._step_size = batch_size * accum_steps
-        self._seed = seed
 
     @property
     def windows_per_epoch(self) -> int:
         """Number of windows in one pass over the tokens."""
         return (len(self._tokens) - 1) // self._block_size
 
-    def batch(self, step: int, micro_step: int = 0) -> Batch:
-        """Returns batch `micro_step` of step `step`, both counted from 0.
-
-        A step takes the same windows however it is divided into micro-steps.
-        """
-        rows = _rows(micro_step, self._batch_size)
+    def _starts(self, step: int, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         places = step * self._step_size + rows.astype(np.int64)
         epochs, places = np.divmod(places, self.windows_per_epoch)
         windows = np.empty(len(rows), np.int64)
         for epoch in np.unique(epochs):
             order = _shuffled(self._seed, int(epoch), self.windows_per_epoch)
             windows[epochs == epoch] = order[places[epochs == epoch]]
-        return _windows(self._tokens, self._mask, windows * self._block_size, self._block_size, rows)
+        return windows * self._block_size
 
 
 def evaluation_batches(
@@ -151,10 +135,6 @@ def _check_length(tokens: TokenIds, block_size: int) -> None:
             f"the training text has {len(tokens)} tokens, and one window needs {block_size + 1} (block_size + 1)",
             hint="use more text or a smaller block size",
         )
-
-
-def _rows(micro_step: int, batch_size: int) -> npt.NDArray[np.int32]:
-    return np.arange(micro_step * batch_size, (micro_step + 1) * batch_size, dtype=np.int32)
 
 
 def _windows(
