@@ -12,7 +12,7 @@ from alpha_core.errors import CheckpointError
 from alpha_train.atomic_file import atomic_write
 from alpha_train.checkpoint_format import FormatError, Header, read_header, read_tensors, write_file
 
-__all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Checkpoint", "check_tokenizer", "read_checkpoint", "write_checkpoint"]
 
 T = TypeVar("T")
 
@@ -96,6 +96,15 @@ def read_checkpoint(path: Path, *, tensors: bool = True) -> Checkpoint:
         raise CheckpointError(f"there is no checkpoint `{path}`") from error
     except OSError as error:
         raise CheckpointError(f"checkpoint `{path}` cannot be read: {error.strerror}") from error
+
+
+def check_tokenizer(checkpoint: Checkpoint, artifacts: Mapping[str, Any]) -> None:
+    """Raises `CheckpointError` if the model was trained with another tokenizer than that of `artifacts`.
+
+    The checkpoint has checksums and `tokenizer.json` has none, so this also notices damage that is still valid JSON.
+    """
+    if checkpoint.tokenizer_artifacts is not None and checkpoint.tokenizer_artifacts != artifacts:
+        raise CheckpointError("the checkpoint was made with another tokenizer than the run folder's `tokenizer.json`")
 
 
 def _checkpoint(header: Header, arrays: Mapping[str, npt.NDArray[Any]]) -> Checkpoint:

@@ -12,7 +12,7 @@ from alpha_core.plugins import Plugins
 from alpha_core.tensor import Tensor
 from alpha_core.tokenizer import Tokenizer
 from alpha_model import GPT, Activation
-from alpha_train.checkpoint import Checkpoint, read_checkpoint
+from alpha_train.checkpoint import Checkpoint, check_tokenizer, read_checkpoint
 from alpha_train.run_folder import RunFolder
 from alpha_train.sampling import Sampler
 
@@ -51,7 +51,9 @@ def load_run(folder: RunFolder, plugins: Plugins, *, checkpoint: str = BEST, bac
     """
     config = from_dict(folder.read_config(), source=f"`{folder.path / 'config.json'}`")
     stored = _read(folder, checkpoint)
-    tokenizer = plugins.load_tokenizer(folder.read_tokenizer())
+    artifacts = folder.read_tokenizer()
+    check_tokenizer(stored, artifacts)
+    tokenizer = plugins.load_tokenizer(artifacts)
     model_config = from_dict({"model": dict(stored.model_config)}, source="the checkpoint").model
     if tokenizer.vocab_size != model_config.vocab_size:
         raise CheckpointError(

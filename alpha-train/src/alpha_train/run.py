@@ -20,7 +20,7 @@ from alpha_core.schedule import Schedule
 from alpha_model import GPT
 from alpha_model.activation import Activation
 from alpha_model.parameters import parameter_count
-from alpha_train.checkpoint import Checkpoint
+from alpha_train.checkpoint import Checkpoint, check_tokenizer
 from alpha_train.data import Dataset
 from alpha_train.data import Progress as DataProgress
 from alpha_train.flops import flops_per_token
@@ -299,8 +299,7 @@ def _check_model(checkpoint: Checkpoint, config: RunConfig, tokenizer: Mapping[s
         raise CheckpointError(
             f"the run cannot be resumed with another model: {'; '.join(changed)}", hint="start a new run instead"
         )
-    if checkpoint.tokenizer_artifacts != tokenizer:
-        raise CheckpointError("the checkpoint was made with another tokenizer than the run folder's `tokenizer.json`")
+    check_tokenizer(checkpoint, tokenizer)
 
 
 def _environment(backend: Backend) -> dict[str, Any]:
