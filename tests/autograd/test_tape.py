@@ -3,6 +3,7 @@
 import runpy
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from alpha_autograd import Tape, check_grads, checkpoint
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType
-from alpha_core.errors import GradientError
+from alpha_core.errors import GradientError, UsageError
+from alpha_core.knob import Knob
 from alpha_core.random import RandomStream
 from alpha_core.tensor import Tensor
+from alpha_core.trace import Span
 from alpha_tensor import CpuRef
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +67,102 @@ def test_gradients_of_intermediate_tensors_can_be_asked_for(backend: CpuRef) -> 
     dx, dy = tape.gradients(tape.sum(tape.square(y)), [x, y])
     np.testing.assert_array_equal(backend.download(dy), [6.0, 12.0])
     np.testing.assert_array_equal(backend.download(dx), [18.0, 36.0])
+
+
+def test_accumulated_gradients_equal_returned_ones(backend: CpuRef) -> None:
+    generator = np.random.default_rng(0)
+    arrays = [generator.standard_normal(shape) for shape in ((5, 3), (3,), (2, 3))]
+    ids = backend.upload(np.array([0, 4, 4, 1], np.int32))
+
+    def losses(b: Backend, table: Tensor, bias: Tensor, unused: Tensor) -> Tensor:
+        hidden = b.tanh(b.add(b.embedding(table, ids), bias))
+        return b.square(b.matmul(hidden, table, transpose_b=True))  # (4, 5): the table is used twice
+
+    parameters = [backend.upload(array) for array in arrays]
+    returning, adding = Tape(backend), Tape(backend)
+    returning.watch(*parameters)
+    want = returning.gradients(returning.sum(losses(returning, *parameters)), parameters)
+    adding.watch(*parameters)
+    sums = [backend.full(array.shape, 10.0, DType.f64) for array in arrays]
+    adding.accumulate(losses(adding, *parameters), dict(zip(parameters, sums, strict=True)))
+    for total, gradient in zip(sums, want, strict=True):
+        np.testing.assert_allclose(backend.download(total), 10 + backend.download(gradient), rtol=1e-13)
+    np.testing.assert_array_equal(backend.download(sums[2]), np.full((2, 3), 10.0))  # nothing to add
+
+
+def test_each_contribution_goes_into_its_sum_at_once() -> None:
+    """The two gradients of a tied table are added to the sum, one after the other, and not to each other."""
+    calls: list[str] = []
+
+    class Listening(CpuRef):
+        def add(self, a: Any, b: Any) -> Tensor:
+            calls.append("add")
+            return super().add(a, b)
+
+        def matmul(self, a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+            calls.append("matmul")
+            return super().matmul(a, b, transpose_a, transpose_b)
+
+        def embedding_grad(self, grad: Tensor, ids: Tensor, rows: int) -> Tensor:
+            calls.append("embedding_grad")
+            return super().embedding_grad(grad, ids, rows)
+
+        def add_into(self, destination: Tensor, source: Tensor) -> None:
+            calls.append("add_into")
+            self.assign(destination, super().add(destination, source))
+
+    backend = Listening()
+    table, total = backend.upload(np.ones((4, 2))), backend.zeros((4, 2), DType.f64)
+    tape = Tape(backend)
+    tape.watch(table)
+    hidden = tape.embedding(table, backend.upload(np.array([1, 3], np.int32)))
+    logits = tape.matmul(hidden, table, transpose_b=True)
+    calls.clear()
+    tape.accumulate(logits, {table: total})
+    assert calls == ["matmul", "matmul", "add_into", "embedding_grad", "add_into"]
+
+
+def test_a_slice_of_everything_has_no_gradient_op_of_its_own(backend: CpuRef) -> None:
+    tape, x = Tape(backend), backend.upload(np.array([[1.0, 2.0]]))
+    tape.watch(x)
+    (dx,) = tape.gradients(tape.sum(tape.square(tape.slice(x, 1, 0, 2))), [x])
+    np.testing.assert_array_equal(backend.download(dx), [[2.0, 4.0]])
+
+
+def test_sums_are_for_watched_tensors_that_were_not_computed(backend: CpuRef) -> None:
+    for wrong, expected in (("computed", "was computed on the tape"), ("unwatched", "was not watched")):
+        tape, x, other = Tape(backend), backend.upload(np.ones(2)), backend.upload(np.ones(2))
+        tape.watch(x)
+        y = tape.mul(x, 2.0)
+        with pytest.raises(GradientError, match=expected):
+            tape.accumulate(y, {y if wrong == "computed" else other: backend.zeros((2,), DType.f64)})
+
+
+def test_a_tape_passes_on_what_concerns_the_backend_inside() -> None:
+    class Inner(CpuRef):
+        traced = False
+
+        @property
+        def knobs(self) -> tuple[Knob, ...]:
+            return (Knob("lanes", "Parts of a batch.", 2, (1, 2), True),)
+
+        def start_trace(self) -> None:
+            self.traced = True
+
+        def stop_trace(self) -> list[Span]:
+            return [Span("matmul", "thread 0", 0.0, 1.0)]
+
+    inner = Inner()
+    tape = Tape(inner)
+    tape.set_matmul_dtype(DType.bf16)
+    x = inner.upload(np.array([[1 + 2.0**-9]], np.float32))
+    assert inner.download(tape.matmul(x, x)) == 1.0
+    assert tape.knobs == inner.knobs
+    with pytest.raises(UsageError, match="has no knob `lane`"):
+        tape.set_knob("lane", 1)
+    tape.start_trace()
+    assert inner.traced
+    assert tape.stop_trace() == inner.stop_trace()
 
 
 def test_a_tape_around_a_tape_gives_second_derivatives(backend: CpuRef) -> None:

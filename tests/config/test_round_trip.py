@@ -23,15 +23,19 @@ from alpha_core.config import (
 )
 from alpha_core.config.setting import Setting
 from alpha_core.errors import ConfigError
+from alpha_core.knob import knob_texts
 
 NAMES = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters=","), min_size=1, max_size=8)
 TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=12)
+KNOBS = st.dictionaries(st.from_regex(r"\A[a-z_]{1,8}\Z"), st.integers(0, 2**40), max_size=3)
 TAGS = st.from_regex(r"\A([A-Za-z0-9][A-Za-z0-9._-]{0,63})?\Z")
 
 
 def values(setting: Setting) -> st.SearchStrategy[object]:
     if setting.key == "tag":
         return TAGS
+    if setting.key == "knobs":
+        return KNOBS.map(lambda values: knob_texts(values.items()))
     if setting.choices is not None:
         return st.sampled_from(setting.choices)
     if setting.type is bool:

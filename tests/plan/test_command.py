@@ -19,7 +19,12 @@ Alpha = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def alpha(tmp_path: Path) -> Alpha:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ALPHA_")}
-    environ = {**kept, "ALPHA_CACHE": str(tmp_path / "cache"), "OPENBLAS_NUM_THREADS": "1"}
+    environ = {
+        **kept,
+        "ALPHA_BACKEND": "cpu_ref",
+        "ALPHA_CACHE": str(tmp_path / "cache"),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     (tmp_path / "text.txt").write_text(TEXT)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -93,6 +98,9 @@ def test_a_configuration_note_is_among_the_warnings_and_stands_once(alpha: Alpha
         (["--optimizer=adam"], 2, "did you mean `adamw`?"),
         (["--data=text.txt", "--tokenizer=char", "--block=100000"], 4, "one window needs"),
         (["--iter=3"], 2, "did you mean `--iters`?"),
+        (["--no-read", "--knobs=lanes=2"], 2, "backend `cpu_ref` has no knob `lanes`"),
+        (["--no-read", "--knobs=lanes"], 2, "`lanes` sets no knob"),
+        (["--no-read", "--profile=missing.toml"], 2, "there is no config file `missing.toml`"),
     ],
 )
 def test_a_mistake_is_explained(arguments: list[str], code: int, message: str, alpha: Alpha) -> None:

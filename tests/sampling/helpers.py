@@ -29,9 +29,19 @@ def make_sampler(seed: int = 0, block_size: int = 8, tokenizer: Tokenizer | None
     return Sampler(model, backend, {name: backend.upload(value) for name, value in values.items()}, tokenizer)
 
 
-def full_forward(sampler: Sampler, sequence: list[int]) -> npt.NDArray[Any]:
-    """Returns the logits after the last of at most block_size tokens, computed alone and without padding. (V,)"""
-    window = np.array([sequence[-sampler.model.config.block_size :]], np.int32)
+def seen(prompt: list[int], written: list[int], block_size: int) -> list[int]:
+    """Returns what a model sees: once its block is full, the last half of it is kept, and it fills up again."""
+    context = prompt[-block_size:]
+    for token in written:
+        if len(context) == block_size:
+            context = context[-(block_size // 2) :] if block_size > 1 else []
+        context.append(token)
+    return context
+
+
+def full_forward(sampler: Sampler, prompt: list[int], written: list[int]) -> npt.NDArray[Any]:
+    """Returns the logits of what follows, computed alone, without padding and without a cache. (V,)"""
+    window = np.array([seen(prompt, written, sampler.model.config.block_size)], np.int32)
     logits = sampler.model.logits(sampler.backend, sampler.parameters, sampler.backend.upload(window))
     return sampler.backend.download(logits)[-1]
 

@@ -98,7 +98,10 @@ def test_one_beam_is_the_greedy_choice(seed: int) -> None:
     config = SampleConfig(steps=20, temperature=0.0, beam=1)
     (greedy,) = sampler.complete(["to"], config)
     found = beam_search(sampler._next_logits, draft(sampler, "to", config), config)
-    assert (found.tokens, found.text, found.stop_reason) == (greedy.tokens, greedy.text, greedy.stop_reason)
+    assert (found.text, found.stop_reason) == (greedy.text, greedy.stop_reason)
+    assert [token.id for token in found.tokens] == [token.id for token in greedy.tokens]
+    logprobs = [[token.logprob for token in completion.tokens] for completion in (found, greedy)]
+    assert logprobs[0] == pytest.approx(logprobs[1])
 
 
 def test_a_wider_beam_finds_what_greedy_choice_misses() -> None:

@@ -39,8 +39,9 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def sample(folder: Path) -> Sample:
     def run(*arguments: str, stdin: str | bytes = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        backend = () if any(argument.startswith("--backend") for argument in arguments) else ("--backend=cpu_ref",)
         done = subprocess.run(
-            [ALPHA, "sample", *arguments],
+            [ALPHA, "sample", *arguments, *backend],
             cwd=folder,
             env={**environment(folder), **variables},
             capture_output=True,
@@ -105,13 +106,13 @@ def test_a_prompt_from_standard_input_is_that_of_the_flag(sample: Sample) -> Non
 
 
 def test_text_is_streamed_while_it_is_written(folder: Path) -> None:
-    command = [ALPHA, "sample", "--prompt=the ", "--steps=100000", "--stop=", "--num-samples=1"]
+    command = [ALPHA, "sample", "--prompt=the ", "--steps=100000", "--stop=", "--num-samples=1", "--backend=cpu_ref"]
     process = subprocess.Popen(command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, bufsize=0)
     assert process.stdout is not None
     with process:
-        shown = process.stdout.read(40)
-        while len(shown) < 40:
-            shown += process.stdout.read(40 - len(shown))
+        shown = b""
+        while len(shown) < 40 and (piece := process.stdout.read(40 - len(shown))):
+            shown += piece
         assert process.poll() is None
         process.kill()
     assert shown.startswith(b"the ")
@@ -156,6 +157,22 @@ def test_symbols_that_the_tokenizer_does_not_know_are_noted(sample: Sample) -> N
     assert sample("--prompt=", "--steps=2", "--num-samples=1").returncode == 0  # a new document
 
 
+def test_quantized_weights_hardly_change_what_the_model_predicts(folder: Path, sample: Sample) -> None:
+    perplexities = {}
+    for weights in (None, "f32", "bf16", "int8"):
+        option = () if weights is None else (f"--weights={weights}",)
+        command = [ALPHA, "eval", "last", *option, "--backend=cpu_ref", "--json"]
+        done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        perplexities[weights] = json.loads(done.stdout)["perplexity"]
+        content = json.loads(sample(*option, "--prompt=line ", "--stop=", "--num-samples=1", "--json").stdout)
+        assert content["weights"] == (weights or "f32")
+        assert len(content["samples"][0]["tokens"]) > 5
+    assert perplexities["f32"] == perplexities[None] < 15  # of 41 symbols: it has learned something
+    for weights, bound in (("bf16", 0.002), ("int8", 0.01)):
+        assert 0 < abs(perplexities[weights] / perplexities["f32"] - 1) < bound
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "message", "hint"),
     [
@@ -177,6 +194,13 @@ def test_symbols_that_the_tokenizer_does_not_know_are_noted(sample: Sample) -> N
         (["--prompt=-"], b"a\xff", 4, "standard input is not UTF-8 text: byte 1 is `0xff`", ""),
         (["lats"], "", 2, "there is no run `lats`", ""),
         (["last", "--checkpoint=7"], "", 2, "has no checkpoint `7`", ""),
+        (
+            ["--weights=int4"],
+            "",
+            2,
+            "weights cannot be `int4`; they can be `f32`, `bf16`, `int8`",
+            "did you mean `int8`?",
+        ),
         (["last", "--backend=cpu_reff"], "", 2, "cpu_reff", "did you mean"),
     ],
 )

@@ -41,7 +41,7 @@ def test_contexts_of_all_lengths_in_one_batch_get_their_own_logits() -> None:
     sampler = make_sampler()
     tokens = sampler.tokenizer.encode(TEXT)
     contexts = [tokens[i : i + length] for i, length in enumerate([1, 2, 3, 5, 7, 8, 1])]
-    expected = np.stack([full_forward(sampler, context) for context in contexts])
+    expected = np.stack([full_forward(sampler, context, []) for context in contexts])
     next_logits = logits_of(sampler)
     np.testing.assert_allclose(next_logits(contexts), expected, rtol=1e-10)
     for context, alone in zip(contexts, expected, strict=True):
@@ -53,7 +53,7 @@ def test_a_batch_too_large_for_one_pass_is_split(monkeypatch: pytest.MonkeyPatch
     sampler = make_sampler()
     contexts = [sampler.tokenizer.encode(TEXT)[i : i + 4] for i in range(7)]
     expected = logits_of(sampler)(contexts)
-    monkeypatch.setattr("alpha_train.sampling.next_logits._TOKENS_AT_ONCE", 8)
+    monkeypatch.setattr("alpha_train.sampling.next_logits.TOKENS_AT_ONCE", 8)
     np.testing.assert_allclose(logits_of(sampler)(contexts), expected, rtol=1e-10)
 
 
@@ -68,14 +68,13 @@ def test_logits_that_are_not_finite_are_an_error() -> None:
 def test_greedy_tokens_are_those_of_the_full_forward_pass_also_past_the_block_size() -> None:
     sampler = make_sampler()
     end = sampler.tokenizer.specials[END_OF_TEXT]
-    sequence = sampler.tokenizer.encode("to be")
-    expected = []
+    prompt = sampler.tokenizer.encode("to be")
+    expected: list[int] = []
     for _ in range(20):
-        token = int(np.argmax(full_forward(sampler, sequence)))
+        token = int(np.argmax(full_forward(sampler, prompt, expected)))
         if token == end:
             break
         expected.append(token)
-        sequence.append(token)
     (completion,) = sampler.complete(["to be"], SampleConfig(steps=20, temperature=0.0))
     assert ids(completion) == expected
     assert completion.text == sampler.tokenizer.decode(expected)
@@ -154,14 +153,15 @@ def test_logprobs_are_the_log_softmax_of_the_models_own_logits() -> None:
     sampler = make_sampler()
     config = SampleConfig(steps=12, temperature=1.7, top_k=3, repetition_penalty=1.5)
     (completion,) = sampler.complete(["to"], config, alternatives=4)
-    sequence = sampler.tokenizer.encode("to")
+    prompt = sampler.tokenizer.encode("to")
+    written: list[int] = []
     for token in completion.tokens:
-        logprobs = log_softmax(full_forward(sampler, sequence))
+        logprobs = log_softmax(full_forward(sampler, prompt, written))
         assert token.logprob == pytest.approx(logprobs[token.id])
         likeliest = np.argsort(-logprobs)[:4]
         assert [other for other, _ in token.alternatives] == list(likeliest)
         assert [logprob for _, logprob in token.alternatives] == pytest.approx(logprobs[likeliest])
-        sequence.append(token.id)
+        written.append(token.id)
     (plain,) = sampler.complete(["to"], config)
     assert [token.alternatives for token in plain.tokens] == [()] * len(plain.tokens)
     (everything,) = sampler.complete(["to"], config, alternatives=1000)
@@ -184,7 +184,7 @@ def test_an_empty_prompt_starts_a_new_document() -> None:
     sampler = make_sampler()
     (completion,) = sampler.complete([""], SampleConfig(steps=1, temperature=0.0))
     end = sampler.tokenizer.specials[END_OF_TEXT]
-    assert ids(completion) == [int(np.argmax(full_forward(sampler, [end])))]
+    assert ids(completion) == [int(np.argmax(full_forward(sampler, [end], [])))]
 
 
 def test_an_empty_prompt_without_that_token_is_refused() -> None:

@@ -1,16 +1,19 @@
 """Backends with faults that only a careful kit finds: each is small, plausible, and right for ordinary inputs."""
 
-from typing import Any
+import time
+from typing import Any, ClassVar
 
 import numpy as np
 
-from alpha_core.dtype import DType
+from alpha_core.dtype import DType, bf16_bits, bf16_values
+from alpha_core.knob import Knob
 from alpha_core.program import Program
 from alpha_core.random import RandomStream
 from alpha_core.tensor import Shape, Tensor
+from alpha_core.trace import Span
 from alpha_tensor.cpu_ref.backend import CpuRef
 
-__all__ = ["FaultyOps", "FaultyRecorder", "FaultyStorage"]
+__all__ = ["FaultyOps", "FaultyRecorder", "FaultyStorage", "FaultyTuning"]
 
 
 class FaultyOps(CpuRef):
@@ -119,3 +122,29 @@ class FaultyRecorder(CpuRef):
 
     def record(self, function: Any, example_inputs: Any, *, name: str, additive: bool = False) -> Program:
         return _MemoizedProgram(self, function, example_inputs, name)
+
+
+class FaultyTuning(CpuRef):
+    """Rounds the sums of bf16 products too, has a knob that changes more than it says, and a trace without an end."""
+
+    name = "faulty_tuning"
+    compute_dtypes = (DType.f32,)
+    lanes = 1
+    spans: ClassVar[list[Span]] = []
+
+    def matmul(self, a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+        self.spans.append(Span("matmul", "thread 0", time.perf_counter(), 0.0))
+        result = super().matmul(a, b, transpose_a, transpose_b)
+        if self._matmul_dtype is DType.bf16:
+            return self._tensor(bf16_values(bf16_bits(result.storage)), result.dtype)
+        return self._tensor(result.storage * np.float32(1 + 1e-7 * (self.lanes - 1)), result.dtype)
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        return (Knob("lanes", "Parts of a batch.", self.lanes, (1, 4), changes_results=False),)
+
+    def set_knob(self, name: str, value: int) -> None:
+        self.lanes = value
+
+    def stop_trace(self) -> list[Span]:
+        return list(self.spans)

@@ -156,6 +156,25 @@ def test_print_config_shows_precedence_and_reloads(alpha: Alpha, tmp_path: Path)
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_trace_is_written_and_printed(alpha: Alpha, tmp_path: Path) -> None:
+    options = ["--iters=6", "--sample-interval=0", "--trace=trace.json", "--trace-steps=2-4", "--json"]
+    done = alpha("train", *SMALL, *options, "--precision=bf16")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "completed"
+    assert "traced: steps 2 to 4" in done.stderr
+    assert re.search(r"accumulate +3 +\S+ +\S+% +\S+\n", done.stderr)
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert sum(event["name"] == "update" for event in events) == 3
+
+
+def test_a_profile_is_a_layer_below_the_flags(alpha: Alpha, tmp_path: Path) -> None:
+    (tmp_path / "profile.toml").write_text('[profile]\nbackend = "cpu_ref"\n[train]\nbatch_size = 5\nlr = 2e-3\n')
+    shown = alpha("train", "--profile=profile.toml", "--print-config", "--lr=1e-3", ALPHA_BATCH_SIZE="7")
+    assert shown.returncode == 0, shown.stderr
+    train = tomllib.loads(shown.stdout)["train"]
+    assert (train["batch_size"], train["lr"], train["backend"]) == (5, 1e-3, "cpu_ref")
+
+
 def test_without_arguments_it_is_the_python_domain(alpha: Alpha) -> None:
     config = tomllib.loads(alpha("train", "--print-config").stdout)
     assert config["domain"] == "python"
@@ -175,6 +194,11 @@ def test_without_arguments_it_is_the_python_domain(alpha: Alpha) -> None:
         (["train", "--config=missing.toml"], 2, "missing.toml", ""),
         (["train", "--resume=last", "--domain=python"], 2, "`--resume` takes the run's own configuration", ""),
         (["train", "--data=text.txt", "--tokenizer=missing.json"], 4, "`missing.json` cannot be read", ""),
+        (["train", "--resume=last", "--profile=p.toml"], 2, "`--resume` takes the run's own configuration", ""),
+        (["train", "--data=text.txt", "--trace=no/where.json"], 2, "there is no folder `no`", ""),
+        (["train", "--data=text.txt", "--trace=t.json", "--trace-steps=9-5"], 2, "cannot be traced", "upwards"),
+        (["train", "--data=text.txt", "--trace=t.json", "--trace-steps=all"], 2, "such as `5-14`", ""),
+        (["train", *SMALL, "--knobs=lanes=2"], 2, "backend `cpu_ref` has no knob `lanes`", ""),
         (["sample", "nothing"], 2, "there is no run `nothing`", ""),
         (["eval", "nothing"], 2, "there is no run `nothing`", ""),
     ],

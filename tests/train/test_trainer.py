@@ -165,5 +165,5 @@ def test_a_backend_that_cannot_compute_in_the_precision_is_refused() -> None:
         compute_dtypes = (DType.f32,)
 
     model, config = make_trainer().model, TrainConfig(precision="f64")
-    with pytest.raises(BackendError, match="backend `single` does not train in f64; it computes in f32"):
+    with pytest.raises(BackendError, match="backend `single` does not compute in f64; it computes in f32"):
         Trainer(model, Single(), config, AdamW(config))

@@ -38,6 +38,10 @@ def _cat(b: Backend, g: Tensor, out: Tensor, tensors: Sequence[Tensor], axis: in
     return pieces
 
 
+def _slice(b: Backend, g: Tensor, out: Tensor, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    return g if g.shape == x.shape else b.slice_grad(g, axis, start, x.shape[axis])
+
+
 def _transpose(b: Backend, g: Tensor, out: Tensor, x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return b.transpose(g, tuple(axes.index(axis) for axis in range(len(axes))))
 
@@ -109,7 +113,7 @@ GRADIENTS: dict[str, Rule] = {
     "reshape": (lambda b, g, out, x, shape: b.reshape(g, x.shape),),
     "transpose": (_transpose,),
     "broadcast_to": (lambda b, g, out, x, shape: g,),
-    "slice": (lambda b, g, out, x, axis, start, stop: b.slice_grad(g, axis, start, x.shape[axis]),),
+    "slice": (_slice,),
     "slice_grad": (lambda b, g, out, x, axis, start, length: b.slice(g, axis, start, start + x.shape[axis]),),
     "cat": (_cat,),
     # reduction
@@ -153,6 +157,7 @@ ZERO: dict[str, str] = {
     "step": "is piecewise constant",
     "argmax": "is piecewise constant",
     "all_finite": "is piecewise constant",
+    "choose_token": "is piecewise constant",
     "dropout_mask": "does not depend on a floating tensor",
 }
 """Ops whose derivative is zero: a gradient ends at them."""
@@ -172,7 +177,8 @@ REFUSED: dict[str, str] = {
         ),
         "is a gradient itself, and has no row for the second derivative",
     ),
-    **dict.fromkeys(("assign", "add_into", "adamw_update"), "writes in place"),
+    **dict.fromkeys(("assign", "add_into", "adamw_update", "write_rows"), "writes in place"),
+    **dict.fromkeys(("quantized_matmul", "quantized_embedding", "cached_attention"), "is for inference"),
 }
 """Ops that would need a gradient and have none: using them on a watched tensor raises `GradientError`."""
 

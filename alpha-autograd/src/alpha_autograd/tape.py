@@ -1,7 +1,7 @@
 """The tape: a backend that notes what is computed from watched tensors, and walks it backwards for gradients."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,9 +11,11 @@ from alpha_autograd.gradients import GRADIENTS, NO_GRAD, REFUSED, Gradient
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType
 from alpha_core.errors import GradientError
+from alpha_core.knob import Knob
 from alpha_core.op import ops_of
 from alpha_core.shape import broadcast_axes
 from alpha_core.tensor import Tensor
+from alpha_core.trace import Span
 
 __all__ = ["Tape", "tensors_in"]
 
@@ -67,8 +69,8 @@ class Tape(_NotedBackend):  # type: ignore[misc]
     (dweight,) = tape.gradients(loss, [weight])
     ```
 
-    A tape is used for one call of `gradients`, which frees what the tape held as it goes. Tapes nest: a tape around a
-    tape gives second derivatives of the ops whose gradients are themselves ops with a row.
+    A tape is used for one call of `gradients` or `accumulate`, which frees what the tape held as it goes. Tapes nest: a
+    tape around a tape gives second derivatives of the ops whose gradients are themselves ops with a row.
     """
 
     name = "tape"
@@ -88,6 +90,22 @@ class Tape(_NotedBackend):  # type: ignore[misc]
 
     def constant(self, values: npt.NDArray[Any], dtype: DType) -> Tensor:
         return self.backend.constant(values, dtype)
+
+    def set_matmul_dtype(self, dtype: DType) -> None:
+        self.backend.set_matmul_dtype(dtype)
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        return self.backend.knobs
+
+    def set_knob(self, name: str, value: int) -> None:
+        self.backend.set_knob(name, value)
+
+    def start_trace(self) -> None:
+        self.backend.start_trace()
+
+    def stop_trace(self) -> list[Span]:
+        return self.backend.stop_trace()
 
     def watch(self, *tensors: Tensor) -> None:
         """Notes everything that is computed from these tensors from now on. They must be floating."""
@@ -111,6 +129,31 @@ class Tape(_NotedBackend):  # type: ignore[misc]
 
     def vector_jacobian_product(self, output: Tensor, grad: Tensor, sources: Sequence[Tensor]) -> list[Tensor]:
         """Returns the gradient of sum(output * grad) for each of `sources`."""
+        gradients = self._walk_back(output, grad, sources, {})
+        return [
+            gradients[source] if source in gradients else self.backend.zeros(source.shape, source.dtype)
+            for source in sources
+        ]
+
+    def accumulate(self, losses: Tensor, sums: Mapping[Tensor, Tensor]) -> None:
+        """Adds the gradient of the sum of `losses` (any shape) for each watched tensor into the sum that it maps to.
+
+        Every contribution goes into its sum as soon as it is there, so none waits for the others, and a backend may
+        compute it in place (`add_into` of a `matmul`). The order is that of the tape, backwards. Raises `GradientError`
+        as `gradients` does, and for a tensor that was computed on this tape.
+        """
+        for node in self._nodes:
+            if node.output in sums:
+                raise GradientError(
+                    f"{node.output!r} was computed on the tape, so its gradient is still needed there",
+                    hint="use `gradients`",
+                )
+        self._walk_back(losses, self.backend.full(losses.shape, 1.0, losses.dtype), list(sums), sums)
+
+    def _walk_back(
+        self, output: Tensor, grad: Tensor, sources: Sequence[Tensor], sums: Mapping[Tensor, Tensor]
+    ) -> dict[Tensor, Tensor]:
+        """Empties the tape and returns the gradients that arrived at `sources`, but for those that went into `sums`."""
         if output not in self._tracked:
             raise GradientError(
                 f"{output!r} does not depend on a watched tensor", hint="call `watch` before computing the loss"
@@ -119,7 +162,8 @@ class Tape(_NotedBackend):  # type: ignore[misc]
             if source not in self._tracked:
                 raise GradientError(f"{source!r} was not watched", hint="call `watch` before computing the loss")
         wanted = set(sources)
-        gradients: dict[Tensor, Tensor] = {output: grad}
+        gradients: dict[Tensor, Tensor] = {}
+        self._contribute(output, grad, gradients, sums)
         while self._nodes:
             node = self._nodes.pop()
             self._tracked.discard(node.output)  # else the set would keep every activation until the end
@@ -127,14 +171,18 @@ class Tape(_NotedBackend):  # type: ignore[misc]
             if incoming is None:
                 continue
             for source, gradient in zip(node.inputs, node.backward(incoming), strict=True):
-                gradient = _unbroadcast(self.backend, gradient, source)
-                known = gradients.get(source)
-                gradients[source] = gradient if known is None else self.backend.add(known, gradient)
+                self._contribute(source, _unbroadcast(self.backend, gradient, source), gradients, sums)
         self._tracked.clear()
-        return [
-            gradients[source] if source in gradients else self.backend.zeros(source.shape, source.dtype)
-            for source in sources
-        ]
+        return gradients
+
+    def _contribute(
+        self, source: Tensor, gradient: Tensor, gradients: dict[Tensor, Tensor], sums: Mapping[Tensor, Tensor]
+    ) -> None:
+        if source in sums:
+            self.backend.add_into(sums[source], gradient)
+        else:
+            known = gradients.get(source)
+            gradients[source] = gradient if known is None else self.backend.add(known, gradient)
 
     def add_node(
         self, output: Tensor, inputs: Sequence[Tensor], backward: Callable[[Tensor], Sequence[Tensor]]

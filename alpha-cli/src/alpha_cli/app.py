@@ -37,9 +37,15 @@ class App(typer.Typer):
         self._groups: dict[str, App] = {}
 
     def command(
-        self, name: str | None = None, *, help: str | None = None, examples: Sequence[str] = (), **details: Any
+        self,
+        name: str | None = None,
+        *,
+        help: str | None = None,
+        examples: Sequence[str] = (),
+        default: bool = False,
+        **details: Any,
     ) -> Callable[[F], F]:
-        return self._adder(name, _command_class((), examples), help=help, **details)
+        return self._adder(name, _command_class((), examples, default=default), help=help, **details)
 
     def group(self, name: str, *, help: str) -> "App":
         if name not in self._groups:
@@ -71,9 +77,9 @@ class App(typer.Typer):
         return add
 
 
-def _command_class(configs: Sequence[type], examples: Sequence[str]) -> type[Command]:
+def _command_class(configs: Sequence[type], examples: Sequence[str], *, default: bool = False) -> type[Command]:
     """Typer makes the commands itself, given a class; so what is particular to one command is in a class of its own."""
-    return type("Command", (Command,), {"configs": tuple(configs), "examples": tuple(examples)})
+    return type("Command", (Command,), {"configs": tuple(configs), "examples": tuple(examples), "default": default})
 
 
 def build_app(plugins: Plugins) -> App:

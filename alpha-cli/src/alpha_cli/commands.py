@@ -24,6 +24,8 @@ class Command(TyperCommand):
 
     configs: ClassVar[tuple[type, ...]] = ()
     examples: ClassVar[tuple[str, ...]] = ()
+    default: ClassVar[bool] = False
+    """Whether its group means it when no command is named."""
 
     def settings(self) -> list[Setting]:
         return [setting for config in self.configs for setting in settings_of(config)]
@@ -57,9 +59,17 @@ class Group(TyperGroup):
         if not args:
             typer.echo(ctx.get_help())
             ctx.exit()
+        args = self._with_default(args)
         flags = flag_table(_option_flags(self.get_params(ctx)))
         rest, _ = read_flags(args, flags, command=ctx.command_path, interspersed=False)
         return super().parse_args(ctx, rest)
+
+    def _with_default(self, args: list[str]) -> list[str]:
+        """Returns the arguments with the name of the default command in front, if they begin with a flag of it."""
+        names = [name for name, command in self.commands.items() if isinstance(command, Command) and command.default]
+        if names and args[0].startswith("-") and args[0] not in ("-h", "--help"):
+            return [names[0], *args]
+        return args
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         name = args[0]

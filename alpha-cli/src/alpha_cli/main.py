@@ -44,8 +44,9 @@ def _run(arguments: list[str]) -> int:
 def _limit_threads() -> None:
     """Gives numpy's matrix products `ALPHA_THREADS` threads, by default one; numpy reads this when it is imported.
 
-    With one, results do not depend on the number of cores, and a busy machine does not stall threads that wait for each
-    other (measured: 5 minutes instead of 2 for one run). Variables that are set already stand.
+    The variable says how many threads a backend may use, and one with threads of its own chooses without it. For numpy
+    one is enough: results do not depend on the number of cores then, and a busy machine does not stall threads that
+    wait for each other (measured: 5 minutes instead of 2 for one run). Variables that are set already stand.
     """
     threads = os.environ.get("ALPHA_THREADS", "1")
     if not threads.isdecimal() or int(threads) == 0:

@@ -6,14 +6,17 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from alpha_core.dtype import DType
-from alpha_core.ops.update import UpdateOps
+from alpha_core.errors import BackendError
+from alpha_core.knob import Knob, check_knob
+from alpha_core.ops.decoding import DecodingOps
 from alpha_core.program import CallingProgram, Program
 from alpha_core.tensor import Tensor
+from alpha_core.trace import Span
 
 __all__ = ["Backend"]
 
 
-class Backend(UpdateOps):
+class Backend(DecodingOps):
     """Holds tensors and computes with them.
 
     A subclass implements the abstract ops, and overrides as many of the others as it has something faster for: every
@@ -24,6 +27,9 @@ class Backend(UpdateOps):
     name: ClassVar[str]
     compute_dtypes: ClassVar[tuple[DType, ...]] = (DType.f32,)
     """The floating dtypes in which every op works; all dtypes can be stored and cast."""
+
+    in_host_memory: ClassVar[bool] = False
+    """Whether tensors lie in the host's own memory, so that its bandwidth is the backend's."""
 
     @property
     def description(self) -> str:
@@ -48,6 +54,47 @@ class Backend(UpdateOps):
         that a backend may split the batch. This default calls `function` each time.
         """
         return CallingProgram(self, function, example_inputs, name=name, additive=additive)
+
+    def set_matmul_dtype(self, dtype: DType) -> None:
+        """Chooses what products of f32 operands are computed from, here and in programs that are recorded afterwards.
+
+        With `bf16` both operands are rounded to bf16 (to nearest, ties to even), and their products are added up in
+        f32: matrix products, and attention, which is made of them. Tensors stay what they are. `f32` rounds nothing.
+        The default has nothing but the dtypes in which the backend computes; raises `BackendError`, with the reason,
+        for any other one.
+        """
+        if dtype not in self.compute_dtypes:
+            able = ", ".join(known.value for known in self.compute_dtypes)
+            raise BackendError(
+                f"backend `{self.name}` has no matrix products of {dtype.value} operands; it computes in {able}"
+            )
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """The numbers by which this backend can be tuned, at their values now. The default has none."""
+        return ()
+
+    def set_knob(self, name: str, value: int) -> None:
+        """Sets a knob, for programs that are recorded afterwards.
+
+        Raises `UsageError` for a name that `knobs` has not, and for a value that the knob does not take; an override
+        calls this first.
+        """
+        check_knob(self.knobs, name, value, self.name)
+
+    def start_trace(self) -> None:
+        """Starts to note what each kernel takes, afresh. The default has no kernels to speak of."""
+
+    def stop_trace(self) -> list[Span]:
+        """Returns what was noted since `start_trace`, in no order, and notes no more; nothing without a start."""
+        return []
+
+    def peak_flops(self, dtype: DType) -> float | None:
+        """Measures the most FLOP/s that the arithmetic units reach with operands of `dtype`, without a look at memory.
+
+        It is the ceiling that benchmarks hold products against. The default knows none: None.
+        """
+        return None
 
     def close(self) -> None:
         """Releases the device. The default has nothing to release."""

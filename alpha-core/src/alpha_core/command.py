@@ -36,8 +36,12 @@ class CommandApp(Protocol):
     def plugins(self) -> "Plugins":
         """The plugins of this command line; look parts up here when the command runs."""
 
-    def command(self, name: str, *, help: str, examples: Sequence[str] = ()) -> Callable[[F], F]:
-        """Adds a command. `examples` are command lines, shown at the end of `--help`."""
+    def command(self, name: str, *, help: str, examples: Sequence[str] = (), default: bool = False) -> Callable[[F], F]:
+        """Adds a command. `examples` are command lines, shown at the end of `--help`.
+
+        The `default` command of a group is meant when flags follow the group's name at once: with `run` as the default,
+        `alpha bench --json` is `alpha bench run --json`.
+        """
 
     def group(self, name: str, *, help: str) -> "CommandApp":
         """Returns the command group `name`, made on first use: `app.group("plugins", help=...).command("check")`."""
@@ -68,6 +72,8 @@ class CommandInfo:
     configs: tuple[type, ...] | None = None
     """Configuration classes whose settings are flags; None for a command without."""
     examples: tuple[str, ...] = ()
+    default: bool = False
+    """Whether its group means it when no command is named."""
 
     @property
     def name(self) -> str:
@@ -78,7 +84,7 @@ class CommandInfo:
         for name, help in self.groups:
             app = app.group(name, help=help)
         if self.configs is None:
-            app.command(self.path[-1], help=self.help, examples=self.examples)(self.function)
+            app.command(self.path[-1], help=self.help, examples=self.examples, default=self.default)(self.function)
         else:
             app.config_command(self.path[-1], configs=self.configs, help=self.help, examples=self.examples)(
                 self.function
@@ -94,8 +100,8 @@ class CommandRecorder:
         self._plugin = plugin
         self._groups = groups
 
-    def command(self, name: str, *, help: str, examples: Sequence[str] = ()) -> Callable[[F], F]:
-        return self._record(name, help=help, examples=tuple(examples))
+    def command(self, name: str, *, help: str, examples: Sequence[str] = (), default: bool = False) -> Callable[[F], F]:
+        return self._record(name, help=help, examples=tuple(examples), default=default)
 
     def group(self, name: str, *, help: str) -> CommandApp:
         group = CommandRecorder(self.plugins, self._plugin, (*self._groups, (name, help)))

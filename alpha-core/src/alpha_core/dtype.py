@@ -1,7 +1,8 @@
 """Element types of tensors and their host representation.
 
 bf16 has no numpy dtype, so on the host a bf16 array holds its bit patterns as uint16; `bf16_bits` and `bf16_values`
-convert. f16 and bf16 are storage types: every backend keeps and casts them, a backend may also compute in them.
+convert. f16 and bf16 are storage types: every backend keeps and casts them, a backend may also compute in them. i8 is
+one of quantized weights: it is kept, cast and moved, and never computed in.
 """
 
 from enum import Enum
@@ -14,13 +15,14 @@ __all__ = ["DType", "bf16_bits", "bf16_values"]
 
 
 class DType(Enum):
-    """`f64`, `f32`, `f16`, `bf16` (floating point) and `i32` (token ids, indices)."""
+    """`f64`, `f32`, `f16`, `bf16` (floating point), `i32` (token ids, indices) and `i8` (quantized weights)."""
 
     f64 = "f64"
     f32 = "f32"
     f16 = "f16"
     bf16 = "bf16"
     i32 = "i32"
+    i8 = "i8"
 
     @property
     def itemsize(self) -> int:
@@ -29,7 +31,7 @@ class DType(Enum):
 
     @property
     def is_floating(self) -> bool:
-        return self is not DType.i32
+        return self not in (DType.i32, DType.i8)
 
     @property
     def numpy(self) -> np.dtype[Any]:
@@ -41,12 +43,12 @@ class DType(Enum):
         """Returns the dtype of a host array; raises `DTypeError` for one that no tensor can hold."""
         from alpha_core.errors import DTypeError
 
-        for dtype in (cls.f64, cls.f32, cls.f16, cls.i32):
+        for dtype in (cls.f64, cls.f32, cls.f16, cls.i32, cls.i8):
             if array.dtype == dtype.numpy:
                 return dtype
         raise DTypeError(
             f"no tensor holds elements of numpy dtype `{array.dtype}`",
-            hint="convert to float64, float32, float16 or int32 first",
+            hint="convert to float64, float32, float16, int32 or int8 first",
         )
 
     def __repr__(self) -> str:
@@ -59,6 +61,7 @@ _NUMPY: dict[DType, np.dtype[Any]] = {
     DType.f16: np.dtype(np.float16),
     DType.bf16: np.dtype(np.uint16),
     DType.i32: np.dtype(np.int32),
+    DType.i8: np.dtype(np.int8),
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from alpha_core.errors import ShapeError
+from alpha_core.errors import OpError, ShapeError
 from alpha_core.tensor import Shape, Tensor
 
 if TYPE_CHECKING:
@@ -25,19 +25,43 @@ class Program(ABC):
 
     @property
     def peak_bytes(self) -> int | None:
-        """Bytes of intermediates at the worst moment, known before the first call; None on a backend without a plan."""
+        """Bytes that the program holds beside captured tensors, known before the first call; None without a plan.
+
+        They are those of intermediates at the worst moment, and of what the backend keeps for the program, such as
+        packed weights and the gradients of lanes.
+        """
         return None
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> list[Tensor]:
         """Runs the step. The returned tensors are valid until the program is called again."""
-        given = tuple((array.shape, array.dtype) for array in inputs)
-        if given != self.input_specs:
-            raise ShapeError(f"program `{self.name}` takes {_shown(self.input_specs)}; given was {_shown(given)}")
+        self._check(inputs)
         return self._run(inputs)
+
+    def repeat(self, times: int, *inputs: npt.NDArray[Any]) -> list[Tensor]:
+        """Runs the step several times in a row on the same inputs; returns the tensors of the last run.
+
+        For steps whose state lives in captured tensors: nobody looks in between, so a backend may do all of it in one
+        native call.
+        """
+        if times < 1:
+            raise OpError(f"program `{self.name}` cannot be repeated {times} times; once is the least")
+        self._check(inputs)
+        return self._repeat(times, inputs)
 
     @abstractmethod
     def _run(self, inputs: Sequence[npt.NDArray[Any]]) -> list[Tensor]:
         """Runs the step on checked inputs."""
+
+    def _repeat(self, times: int, inputs: Sequence[npt.NDArray[Any]]) -> list[Tensor]:
+        """Runs the step several times on checked inputs. This default loops."""
+        for _ in range(times - 1):
+            self._run(inputs)
+        return self._run(inputs)
+
+    def _check(self, inputs: Sequence[npt.NDArray[Any]]) -> None:
+        given = tuple((array.shape, array.dtype) for array in inputs)
+        if given != self.input_specs:
+            raise ShapeError(f"program `{self.name}` takes {_shown(self.input_specs)}; given was {_shown(given)}")
 
 
 class CallingProgram(Program):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alpha_model.activation import Activation as Activation
+    from alpha_model.cache import KeyValueCache as KeyValueCache
     from alpha_model.gpt import GPT as GPT
     from alpha_model.gpt import Randomness as Randomness
     from alpha_model.parameters import ParameterSpec as ParameterSpec
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "Activation": "activation",
     "GPT": "gpt",
+    "KeyValueCache": "cache",
     "ParameterSpec": "parameters",
     "Randomness": "gpt",
     "parameter_specs": "parameters",

@@ -3,11 +3,12 @@
 from alpha_testkit.backend_ops import OpTests
 from alpha_testkit.backend_record import RecordTests
 from alpha_testkit.backend_storage import StorageTests
+from alpha_testkit.backend_tuning import TuningTests
 
 __all__ = ["BackendConformance"]
 
 
-class BackendConformance(OpTests, StorageTests, RecordTests, kit=True):
+class BackendConformance(OpTests, StorageTests, RecordTests, TuningTests, kit=True):
     """Holds a backend to the contract of `alpha_core.backend.Backend`, with float64 references.
 
     ```python

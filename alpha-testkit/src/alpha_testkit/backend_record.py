@@ -10,7 +10,7 @@ import pytest
 from alpha_autograd import Tape
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType
-from alpha_core.errors import ShapeError
+from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream
 from alpha_core.tensor import Tensor
 from alpha_testkit.backend_base import BackendTests, by_op
@@ -166,6 +166,31 @@ class RecordTests(BackendTests, kit=True):
                     SPLIT,
                 )
 
+    def test_repeat(self) -> None:
+        """A program repeated n times is the program called n times: its state goes on from run to run."""
+        x = np.array([1.0, -2.0, 0.5], np.float32)
+        repeated, called = (self.backend.zeros((3,)) for _ in range(2))
+        counts = [self.backend.zeros((1,), DType.i32) for _ in range(2)]
+        programs = []
+        for total, count in zip((repeated, called), counts, strict=True):
+
+            def step(t: Tensor, total: Tensor = total, count: Tensor = count) -> list[Tensor]:
+                self.backend.assign(total, self.backend.add(self.backend.mul(total, 0.5), t))
+                self.backend.add_into(count, self.backend.full((1,), 1, DType.i32))
+                return [self.backend.mul(total, 3.0)]
+
+            programs.append(self.backend.record(step, [x], name="decay"))
+        for times in (1, 5, 2):
+            got = self.download_all(programs[0].repeat(times, x))
+            want = [self.download_all(programs[1](x)) for _ in range(times)][-1]
+            self.check_bits(f"the result of {times} runs", got, want)
+            self.check_bits("the state", self.download_all([repeated]), self.download_all([called]))
+        assert [int(self.backend.download(count)[0]) for count in counts] == [8, 8]
+        with pytest.raises(OpError, match="decay"):
+            programs[0].repeat(0, x)
+        with pytest.raises(ShapeError, match="decay"):
+            programs[0].repeat(2, x[:2])
+
     def test_record_refuses_other_inputs(self) -> None:
         """Inputs of another shape, dtype or number than the examples raise `ShapeError`."""
         program = self.backend.record(
@@ -224,8 +249,7 @@ class _Network:
         logits = tape.matmul(tape.dropout(hidden, 0.25, stream), head)  # (B, T, 9)
         flat = tape.reshape(logits, (tokens.size, 9))
         loss = tape.sum(tape.cross_entropy(flat, tape.reshape(targets, (targets.size,))))
-        for total, gradient in zip(self.gradients, tape.gradients(loss, self.parameters), strict=True):
-            self.backend.add_into(total, gradient)
+        tape.accumulate(loss, dict(zip(self.parameters, self.gradients, strict=True)))
         return [loss]
 
     def update(self, rate: Tensor) -> Sequence[Tensor]:

@@ -45,9 +45,9 @@ def epsilon(dtype: DType) -> float:
 
 
 def rounded(values: Array, dtype: DType) -> Array:
-    """Returns what a tensor of this dtype holds of `values`: float64 after rounding to nearest even, or int32."""
-    if dtype is DType.i32:
-        return values.astype(np.int32)
+    """Returns what a tensor of this dtype holds of `values`: float64 after rounding to nearest even, or integers."""
+    if not dtype.is_floating:
+        return values.astype(dtype.numpy)
     with np.errstate(all="ignore"):
         if dtype is DType.bf16:
             return np.asarray(bf16_values(bf16_bits(values)), dtype=np.float64)

@@ -6,13 +6,15 @@ import attrs
 
 from alpha_core.backend import Backend
 from alpha_core.config import RunConfig, from_dict
-from alpha_core.dtype import DType
-from alpha_core.errors import CheckpointError, OpError, UsageError
+from alpha_core.errors import BackendError, CheckpointError, OpError, UsageError
 from alpha_core.plugins import Plugins
+from alpha_core.suggest import did_you_mean
 from alpha_core.tensor import Tensor
 from alpha_core.tokenizer import Tokenizer
 from alpha_model import GPT, Activation
+from alpha_model.weights import WEIGHT_FORMATS, upload_parameters
 from alpha_train.checkpoint import Checkpoint, check_tokenizer, read_checkpoint
+from alpha_train.precision import set_precision
 from alpha_train.run_folder import RunFolder
 from alpha_train.sampling import Sampler
 
@@ -32,6 +34,9 @@ class LoadedRun:
     model: GPT
     backend: Backend
     parameters: Mapping[str, Tensor]
+    """By name; of a quantized weight also its scales, as `alpha_model.weights` says."""
+    weights: str | None
+    """The format that the weights were asked for in; None is that of the run's precision."""
     tokenizer: Tokenizer
 
     @property
@@ -43,12 +48,26 @@ class LoadedRun:
         return Sampler(self.model, self.backend, self.parameters, self.tokenizer)
 
 
-def load_run(folder: RunFolder, plugins: Plugins, *, checkpoint: str = BEST, backend: str = "auto") -> LoadedRun:
+def load_run(
+    folder: RunFolder,
+    plugins: Plugins,
+    *,
+    checkpoint: str = BEST,
+    backend: str = "auto",
+    weights: str | None = None,
+) -> LoadedRun:
     """Loads a checkpoint of a run: the `best` by validation loss, the `latest`, or that of a step (`"500"`).
 
     The activation comes from the checkpoint, so the plugin that brought it need not be installed. Weights are computed
-    with in the run's precision where the backend can, else in f32. Raises `CheckpointError` and `UsageError`.
+    with in the run's precision where the backend can, else in f32, which the notes of its checkpoint tell. `weights`,
+    one of `f32`, `bf16` and `int8`, is how those of matrix products are stored instead; then all else is f32. Raises
+    `CheckpointError` and `UsageError`.
     """
+    if weights is not None and weights not in WEIGHT_FORMATS:
+        listed = ", ".join(f"`{name}`" for name in WEIGHT_FORMATS)
+        raise UsageError(
+            f"weights cannot be `{weights}`; they can be {listed}", hint=did_you_mean(weights, WEIGHT_FORMATS)
+        )
     config = from_dict(folder.read_config(), source=f"`{folder.path / 'config.json'}`")
     stored = _read(folder, checkpoint)
     artifacts = folder.read_tokenizer()
@@ -61,9 +80,12 @@ def load_run(folder: RunFolder, plugins: Plugins, *, checkpoint: str = BEST, bac
             f" {tokenizer.vocab_size}: they do not belong together"
         )
     chosen = plugins.choose_backend(backend).load()
-    dtype = DType(config.train.precision)
-    if dtype not in chosen.compute_dtypes:
-        dtype = DType.f32
+    notes = list(stored.notes)
+    try:
+        dtype = set_precision(chosen, config.train.precision if weights is None else "f32")
+    except BackendError as error:
+        notes.append(f"{error.message}: the model, trained in {config.train.precision}, is computed in f32")
+        dtype = set_precision(chosen, "f32")
     model = GPT(model_config, _activation(stored, plugins))
     for spec in model.parameter_specs:
         array = stored.parameters.get(spec.name)
@@ -73,10 +95,13 @@ def load_run(folder: RunFolder, plugins: Plugins, *, checkpoint: str = BEST, bac
     return LoadedRun(
         folder=folder,
         config=attrs.evolve(config, model=model_config),
-        checkpoint=attrs.evolve(stored, parameters={}, optimizer_state={}),
+        checkpoint=attrs.evolve(stored, parameters={}, optimizer_state={}, notes=tuple(notes)),
         model=model,
         backend=chosen,
-        parameters={spec.name: chosen.upload(stored.parameters[spec.name], dtype) for spec in model.parameter_specs},
+        parameters=upload_parameters(
+            chosen, model.parameter_specs, stored.parameters, dtype, weights, head=model.head_name
+        ),
+        weights=weights,
         tokenizer=tokenizer,
     )
 

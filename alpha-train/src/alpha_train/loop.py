@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import attrs
@@ -14,9 +15,11 @@ from alpha_core.schedule import Schedule
 from alpha_train.data import Batch, Dataset, PackedWindows, RandomWindows, Windows, evaluation_batches
 from alpha_train.degeneracy import degeneracy_warning
 from alpha_train.events import early_stop_event, recovery_event, sample_failure_event, skip_event, status_event
+from alpha_train.flops import flops_per_token
 from alpha_train.progress import Progress
 from alpha_train.sampling import Sampler
 from alpha_train.schedules import cosine
+from alpha_train.trace import Tracer, untraced
 from alpha_train.trainer import Trainer
 
 __all__ = ["TrainResult", "train", "training_windows"]
@@ -61,6 +64,7 @@ def train(
     save: Save | None = None,
     stop: Callable[[], str | None] = lambda: None,
     status_wanted: Callable[[], bool] = lambda: False,
+    tracer: Tracer | None = None,
 ) -> TrainResult:
     """Trains from the trainer's step up to `config.iters`.
 
@@ -69,27 +73,38 @@ def train(
     `eval_interval` steps and at the end, samples of `prompts` every `sample_interval` steps and at the end. With
     `early_stop` so many regular evaluations in a row without a better validation loss are the end. When `status_wanted`
     returns true, the current step is evaluated, saved and reported beside all that, which changes nothing in training.
+    A `tracer` notes what some of the steps spend their time on.
     """
     run = _Run(trainer, dataset, config, observer or Observer(), sample_config or SampleConfig(), prompts)
+    run.phase = phase = untraced if tracer is None else tracer.phase
     run.progress = progress if progress is not None else Progress()
     batches = training_windows(dataset, trainer.model.config.block_size, config)
     step, reason = trainer.step, stop()
     while step < config.iters and reason is None and not run.is_exhausted:
         step += 1
+        if tracer is not None:
+            tracer.begin_step(trainer.backend)
         metrics = run.step(step, batches, schedule(step, config))
         asked, regular = status_wanted(), _due(step, config.eval_interval) or step == config.iters
         if regular or asked:
-            metrics |= run.evaluate(step, regular=regular)
+            with phase("evaluate"):
+                metrics |= run.evaluate(step, regular=regular)
         run.observer.on_step(metrics)
         last = step == config.iters or run.is_exhausted
         if _due(step, config.sample_interval) or (last and config.sample_interval):
-            run.write_samples(step)
+            with phase("sample"):
+                run.write_samples(step)
         reason = stop()
         due = last or asked or reason is not None or _due(step, config.resolved_checkpoint_interval)
         if save is not None and (due or run.progress.best_step == step):
-            save(trainer, run.progress)
+            with phase("checkpoint"):
+                save(trainer, run.progress)
         if asked:
             run.report(metrics)
+        if tracer is not None:
+            tracer.end_step(trainer.backend)
+    if tracer is not None:
+        tracer.finish(trainer.backend)
     return run.result(step)
 
 
@@ -125,6 +140,9 @@ class _Run:
         self.trainer, self.dataset, self.config, self.observer = trainer, dataset, config, observer
         self.sample_config, self.prompts = sample_config, prompts
         self.progress = Progress()
+        self.phase: Callable[..., AbstractContextManager[None]] = untraced
+        flops = flops_per_token(trainer.model.config, trainer.model.parameter_specs)
+        self._flops_per_token = flops.executed(recompute=config.activation_checkpointing)
         self._sampler = Sampler(trainer.model, trainer.backend, trainer.parameters, dataset.tokenizer)
         self._started = time.perf_counter()
 
@@ -134,10 +152,13 @@ class _Run:
         progress, tokens = self.progress, 0
         learning_rate *= progress.backoff.scale
         for micro_step in range(self.config.accum_steps):
-            batch: Batch = batches.batch(step - 1, micro_step)
-            self.trainer.accumulate(batch)
+            with self.phase("data"):
+                batch: Batch = batches.batch(step - 1, micro_step)
+            with self.phase("accumulate", self._flops_per_token * batch.tokens.size):
+                self.trainer.accumulate(batch)
             tokens += batch.target_count
-        result = self.trainer.update(learning_rate)
+        with self.phase("update"):
+            result = self.trainer.update(learning_rate)
         now = time.perf_counter()
         progress.loss = result.loss if math.isfinite(result.loss) else None
         progress.trend.add_step(result.loss)

@@ -13,11 +13,13 @@ from alpha_core.config import ModelConfig, TrainConfig
 from alpha_core.dtype import DType
 from alpha_core.optimizer import Optimizer
 from alpha_model.parameters import ParameterSpec
+from alpha_train.precision import tensor_dtype
 
 __all__ = ["ActivationSizes", "Memory", "activation_sizes", "training_memory"]
 
-_EXPRESSION_WORKSPACE = 20 * 2**15
-"""Elements: the reference backend works out an activation's derivative on blocks of 2^15, with some 20 of them."""
+_EXPRESSION_WORKSPACE = 36 * 2**15
+"""Elements: the reference backend works out an activation's derivative on blocks of 2^15, with 20 (gelu) to 36 (kan) of
+them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +100,7 @@ def training_memory(
     config: ModelConfig, train: TrainConfig, specs: Sequence[ParameterSpec], optimizer: Optimizer, *, gated: bool
 ) -> Memory:
     """Returns what one training step needs. B = `batch_size` sequences at a time, whatever `accum_steps` is."""
-    itemsize = DType(train.precision).itemsize
+    itemsize = tensor_dtype(train.precision).itemsize
     parameters = sum(math.prod(spec.shape) for spec in specs)
     slots = sum(
         math.prod(shape) for spec in specs for shape in optimizer.slots(spec.name, spec.shape, spec.kind).values()
@@ -126,18 +128,17 @@ def _peak_of_backward(
 ) -> int:
     """Returns the most elements at once during the backward pass, beside weights, gradient sums and optimizer state.
 
-    It goes from the head down: each layer gives its activations back and leaves the gradients of its parameters, which
-    wait for the end.
+    It goes from the head down: each layer gives its activations back. The gradient of a parameter is added to its sum
+    as soon as it is there; meanwhile there are the gradient and the new sum beside the old one.
     """
-    layer = sum(math.prod(spec.shape) for spec in specs if spec.name.startswith("layer.0."))
-    tables = [math.prod(spec.shape) for spec in specs if spec.kind == "embedding"]
+    largest_in_layer = max(math.prod(spec.shape) for spec in specs if spec.name.startswith("layer.0."))
+    tables = max(math.prod(spec.shape) for spec in specs if spec.kind == "embedding")
     head = config.vocab_size * config.n_embd
     embedding = sizes.embedding * tokens
-    at_head = embedding + config.n_layer * block + (sizes.head + 3 * config.vocab_size) * tokens
+    logits = config.vocab_size * tokens
+    at_head = embedding + config.n_layer * block + sizes.head * tokens + max(3 * logits, 2 * head)
     largest = max(sizes.scores * tokens, sizes.mlp * tokens + _EXPRESSION_WORKSPACE)
-    passing = largest + 4 * config.n_embd * tokens + replayed
-    at_layers = [
-        embedding + (config.n_layer - above) * block + passing + head + above * layer for above in range(config.n_layer)
-    ]
-    at_end = 2 * config.n_embd * tokens + config.n_layer * layer + sum(tables)
-    return max(at_head, *at_layers, at_end)
+    passing = largest + 4 * config.n_embd * tokens + replayed + 2 * largest_in_layer
+    at_layers = embedding + config.n_layer * block + passing
+    at_end = 2 * config.n_embd * tokens + 2 * tables
+    return max(at_head, at_layers, at_end)

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from alpha_core.backend import Backend
 from alpha_core.config import RunConfig
 from alpha_core.optimizer import Optimizer
 from alpha_model.activation import Activation
@@ -18,6 +19,7 @@ from alpha_model.parameters import parameter_specs
 from alpha_train.data import Dataset
 from alpha_train.flops import Flops, flops_per_token
 from alpha_train.memory import Memory, training_memory
+from alpha_train.planned_memory import PlannedMemory, planned_memory
 
 __all__ = ["Plan", "TextFigures", "plan"]
 
@@ -52,14 +54,22 @@ class Plan:
     parameters: dict[str, int]
     """By kind: `embedding`, `matrix`, `vector`."""
     memory: Memory
+    """As the reference backend needs it."""
     flops: Flops
     """For each token."""
     text: TextFigures | None = None
     tokens_per_second: float | None = None
+    planned: PlannedMemory | None = None
+    """As the backend of the run planned it, if it plans."""
 
     @property
     def parameter_count(self) -> int:
         return sum(self.parameters.values())
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory at once: as planned, or else as estimated for the reference backend."""
+        return self.planned.peak if self.planned is not None else self.memory.peak
 
     @property
     def tokens_per_step(self) -> int:
@@ -92,6 +102,7 @@ class Plan:
         return {
             "parameters": {**self.parameters, "total": self.parameter_count},
             "memoryBytes": {**attrs.asdict(self.memory), "peak": self.memory.peak},
+            "plannedMemoryBytes": self.planned.to_json() if self.planned is not None else None,
             "flops": {
                 "forwardPerToken": self.flops.forward,
                 "trainingPerToken": training,
@@ -115,16 +126,22 @@ def plan(
     *,
     text: TextFigures | None = None,
     tokens_per_second: float | None = None,
+    backend: Backend | None = None,
 ) -> Plan:
-    """Returns the figures of a run. The vocabulary is `config.model.vocab_size`, so set it to the tokenizer's first."""
+    """Returns the figures of a run. The vocabulary is `config.model.vocab_size`, so set it to the tokenizer's first.
+
+    With a backend, its own plan of the memory is among them, if it makes one.
+    """
     specs = parameter_specs(config.model, activation)
     parameters = dict.fromkeys(("embedding", "matrix", "vector"), 0)
     for spec in specs:
         parameters[spec.kind] += math.prod(spec.shape)
+    memory = training_memory(config.model, config.train, specs, optimizer, gated=activation.gated)
     return Plan(
         config=config,
         parameters=parameters,
-        memory=training_memory(config.model, config.train, specs, optimizer, gated=activation.gated),
+        memory=memory,
+        planned=None if backend is None else planned_memory(config, activation, optimizer, memory, backend),
         flops=flops_per_token(config.model, specs),
         text=text,
         tokens_per_second=tokens_per_second,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from alpha_train.plan import Plan
+from alpha_train.planned_memory import PlannedMemory
 from alpha_train.units import bytes_text, count_text, duration_text, flops_text
 
 __all__ = ["plan_lines"]
@@ -31,18 +32,26 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             ("in norms, biases and such", f"{plan.parameters['vector']:,}"),
         ],
     )
-    yield (
-        f"memory in {config.train.precision}",
-        [
-            ("weights", bytes_text(memory.weights)),
-            ("gradients", bytes_text(memory.gradients)),
-            (f"optimizer ({config.train.optimizer})", bytes_text(memory.optimizer)),
+    standing = [
+        ("weights", bytes_text(memory.weights)),
+        ("gradients", bytes_text(memory.gradients)),
+        (f"optimizer ({config.train.optimizer})", bytes_text(memory.optimizer)),
+    ]
+    at_most, checkpoint = ("at most", bytes_text(plan.peak_bytes)), ("checkpoint file", bytes_text(memory.checkpoint))
+    if plan.planned is not None:
+        yield (
+            f"memory in {config.train.precision} on {plan.planned.backend} (exact, but for the process)",
+            [*standing, *_planned(plan.planned), at_most, checkpoint],
+        )
+    else:
+        estimated = [
             ("activations", bytes_text(memory.activations)),
             ("working memory", bytes_text(memory.working)),
-            ("at most", bytes_text(memory.peak)),
-            ("checkpoint file", bytes_text(memory.checkpoint)),
-        ],
-    )
+        ]
+        yield (
+            f"memory in {config.train.precision} (estimated for the reference backend, without the process)",
+            [*standing, *estimated, at_most, checkpoint],
+        )
     yield (
         "work (floating-point operations of matrix products)",
         [
@@ -56,6 +65,13 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     if plan.seconds is not None:
         speed = f"{count_text(plan.tokens_per_second or 0)} tokens/s"
         yield "time", [(f"at {speed}", f"{duration_text(plan.seconds)}, without evaluations and samples")]
+
+
+def _planned(planned: PlannedMemory) -> Iterator[tuple[str, str]]:
+    for name, size in planned.programs.items():
+        yield f"program `{name}`", bytes_text(size)
+    if planned.process is not None:
+        yield "process", f"{bytes_text(planned.process)}, measured: interpreter, libraries, compiled code"
 
 
 def _data(plan: Plan) -> Iterator[tuple[str, str]]:

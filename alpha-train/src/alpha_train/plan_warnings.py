@@ -98,10 +98,10 @@ def _large_vocabulary(plan: Plan) -> str | None:
 
 
 def _memory(plan: Plan, machine_bytes: int) -> str | None:
-    if plan.memory.peak <= machine_bytes:
+    if plan.peak_bytes <= machine_bytes:
         return None
     return (
-        f"training needs about {bytes_text(plan.memory.peak)}, and this machine has {bytes_text(machine_bytes)}: lower"
+        f"training needs about {bytes_text(plan.peak_bytes)}, and this machine has {bytes_text(machine_bytes)}: lower"
         " `batch_size` (and raise `accum_steps`), or set `activation_checkpointing`"
     )
 

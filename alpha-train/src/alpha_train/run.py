@@ -29,8 +29,10 @@ from alpha_train.observers import Observers
 from alpha_train.progress import Progress
 from alpha_train.run_data import data_of_new_run, data_of_run
 from alpha_train.run_folder import RunFolder
+from alpha_train.run_knobs import check_knobs, recorded_knobs, resumed_knobs, usable_knobs
 from alpha_train.run_lock import run_lock
 from alpha_train.sink_queue import SinkQueue
+from alpha_train.trace import Tracer
 from alpha_train.trainer import Trainer
 from alpha_train.units import duration_text
 
@@ -89,28 +91,31 @@ def start_run(
     sinks: Sequence[str] | None = None,
     stop: Callable[[], str | None] = lambda: None,
     status_wanted: Callable[[], bool] = lambda: False,
+    tracer: Tracer | None = None,
     note: Note = lambda text: None,
     progress: DataProgress = lambda activity, done, total: None,
 ) -> FinishedRun:
     """Trains a new model in a new run folder below `config.train.runs_dir`.
 
     `note` is told what a person should know, `progress` how far reading and tokenizing have come. `sinks` take the
-    place of the configured ones this time. For `stop` and `status_wanted` see `alpha_train.loop.train`. The vocabulary
-    size is the tokenizer's, whatever the configuration says.
+    place of the configured ones this time. For `stop`, `status_wanted` and `tracer` see `alpha_train.loop.train`. The
+    vocabulary size is the tokenizer's, whatever the configuration says.
     """
     parts = _Parts.of(config, plugins, sinks)
+    check_knobs(config.train, parts.backend)
     dataset = data_of_new_run(config.train, plugins, note=note, progress=progress)
     model_config = attrs.evolve(config.model, vocab_size=dataset.tokenizer.vocab_size)
     config = attrs.evolve(config, model=model_config)
     training_windows(dataset, model_config.block_size, config.train)  # too little text fails before the folder is made
     trainer = _trainer(config, parts)
+    config = attrs.evolve(config, train=recorded_knobs(config.train, parts.backend))
     _warn_of_long_run(trainer, config.train, note)
     folder = RunFolder.create(Path(config.train.runs_dir), new_run_id(config.train.tag), to_dict(config))
     with run_lock(folder.path):
         folder.write_tokenizer(dataset.tokenizer.to_artifacts())
         run = _Run(config, parts, trainer, dataset, folder, Progress(), note)
         started = Event(kind="training_started", message="training started", step=0)
-        return run.train(prompts, observer, stop, status_wanted, started)
+        return run.train(prompts, observer, stop, status_wanted, tracer, started)
 
 
 def resume_run(
@@ -123,13 +128,15 @@ def resume_run(
     sinks: Sequence[str] | None = None,
     stop: Callable[[], str | None] = lambda: None,
     status_wanted: Callable[[], bool] = lambda: False,
+    tracer: Tracer | None = None,
     note: Note = lambda text: None,
     progress: DataProgress = lambda activity, done, total: None,
 ) -> FinishedRun:
     """Continues a run from its latest checkpoint, exactly as if it had not ended.
 
-    `config` is that of the run folder; it may have been changed, but not the model, nor what `FIXED_SETTINGS` names.
-    Other parameters are those of `start_run`. Raises `UsageError` while another process trains in that folder.
+    `config` is that of the run folder; it may have been changed, but not the model, what `FIXED_SETTINGS` names, and
+    knobs of the backend that change results. Other parameters are those of `start_run`. Raises `UsageError` while
+    another process trains in that folder.
     """
     parts = _Parts.of(config, plugins, sinks)
     with run_lock(folder.path):
@@ -141,12 +148,15 @@ def resume_run(
         _check_training(checkpoint, config)
         tokenizer = plugins.load_tokenizer(artifacts)
         dataset = data_of_run(config.train, checkpoint, tokenizer, note=note, progress=progress)
-        trainer = _trainer(config, parts)
+        stored_knobs = (checkpoint.train_config or {}).get("knobs", ())
+        config = attrs.evolve(config, train=resumed_knobs(config.train, stored_knobs, parts.backend, note))
+        trainer = _trainer(config, parts, initialize=False)
+        config = attrs.evolve(config, train=recorded_knobs(config.train, parts.backend))
         folder.write_config(to_dict(config))
         trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step)
         run = _Run(config, parts, trainer, dataset, folder, Progress.from_json(checkpoint.extra), note)
         started = Event(kind="run_resumed", message=f"resumed at step {checkpoint.step}", step=checkpoint.step)
-        return run.train(prompts, observer, stop, status_wanted, started)
+        return run.train(prompts, observer, stop, status_wanted, tracer, started)
 
 
 class _Run:
@@ -172,6 +182,7 @@ class _Run:
         observer: Observer | None,
         stop: Callable[[], str | None],
         status_wanted: Callable[[], bool],
+        tracer: Tracer | None,
         started: Event,
     ) -> FinishedRun:
         self._warn_of_early_stop()
@@ -194,6 +205,7 @@ class _Run:
                     save=self._save,
                     stop=stop,
                     status_wanted=status_wanted,
+                    tracer=tracer,
                 )
             except BaseException as error:
                 failed = TrainResult(status="failed", step=self.trainer.step, progress=self.progress)
@@ -266,9 +278,10 @@ def _warn_of_long_run(trainer: Trainer, config: TrainConfig, note: Note) -> None
         )
 
 
-def _trainer(config: RunConfig, parts: _Parts) -> Trainer:
+def _trainer(config: RunConfig, parts: _Parts, *, initialize: bool = True) -> Trainer:
     model = GPT(config.model, parts.activation)
-    return Trainer(model, parts.backend, config.train, parts.optimizer(config.train))
+    train = usable_knobs(config.train, parts.backend)
+    return Trainer(model, parts.backend, train, parts.optimizer(train), initialize=initialize)
 
 
 def _check_training(checkpoint: Checkpoint, config: RunConfig) -> None:

@@ -1,7 +1,7 @@
 """The state of a training run on a backend, and its two programs: accumulate a batch, update the parameters."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -12,13 +12,15 @@ from alpha_autograd import Tape
 from alpha_core.backend import Backend
 from alpha_core.config import TrainConfig
 from alpha_core.dtype import DType
-from alpha_core.errors import BackendError, CheckpointError
+from alpha_core.errors import CheckpointError
+from alpha_core.knob import parse_knobs
 from alpha_core.optimizer import Optimizer, StepScalars
 from alpha_core.program import Program
 from alpha_core.tensor import Tensor
 from alpha_model import GPT, Randomness
 from alpha_train.data import Batch
 from alpha_train.parameter_groups import parameter_groups
+from alpha_train.precision import set_precision
 
 __all__ = ["StepResult", "Trainer"]
 
@@ -51,16 +53,24 @@ class Trainer:
     gradient accumulation, a split batch and several devices are the same mechanism.
     """
 
-    def __init__(self, model: GPT, backend: Backend, config: TrainConfig, optimizer: Optimizer) -> None:
-        """Starts from the model's initial values for `config.seed`; `restore` goes on from others."""
+    def __init__(
+        self, model: GPT, backend: Backend, config: TrainConfig, optimizer: Optimizer, *, initialize: bool = True
+    ) -> None:
+        """Starts from the model's initial values for `config.seed`, or else from zeros, to `restore` others or to plan.
+
+        Sets the backend's precision and knobs to those of `config`. Raises `BackendError` and `UsageError` where it
+        cannot compute so.
+        """
         self.model, self.backend, self.config, self.optimizer = model, backend, config, optimizer
-        self.dtype = DType(config.precision)
-        if self.dtype not in backend.compute_dtypes:
-            able = ", ".join(dtype.value for dtype in backend.compute_dtypes)
-            raise BackendError(f"backend `{backend.name}` does not train in {self.dtype.value}; it computes in {able}")
-        initial = model.initial_parameters(config.seed)
+        for name, value in parse_knobs(config.knobs).items():
+            backend.set_knob(name, value)
+        self.dtype = set_precision(backend, config.precision)
         specs = model.parameter_specs
-        self.parameters = {spec.name: backend.upload(initial[spec.name], self.dtype) for spec in specs}
+        if initialize:
+            initial = model.initial_parameters(config.seed)
+            self.parameters = {spec.name: backend.upload(initial[spec.name], self.dtype) for spec in specs}
+        else:
+            self.parameters = {spec.name: backend.zeros(spec.shape, self.dtype) for spec in specs}
         self._gradients = {spec.name: backend.zeros(spec.shape, self.dtype) for spec in specs}
         self.state: dict[str, dict[str, Tensor]] = {
             spec.name: {
@@ -81,16 +91,14 @@ class Trainer:
     def accumulate(self, batch: Batch) -> None:
         """Adds the loss and gradients of a batch to the sums."""
         inputs = (batch.tokens, batch.targets, batch.rows)
-        program = self._program("accumulate", self._record_accumulate, inputs, batch.tokens.shape)
-        program(*inputs)
+        self._program("accumulate", inputs)(*inputs)
         self._tokens += batch.target_count
 
     def update(self, learning_rate: float) -> StepResult:
         """Applies one optimizer step to what was accumulated, and clears the sums."""
         self.step += 1
-        values = (1.0 / max(1, self._tokens), *self.optimizer.step_values(self.step, learning_rate))
-        host = np.array(values, dtype=self.dtype.numpy)
-        (report,) = self._program("update", self._record_update, (host,), ())(host)
+        values = self._step_values(self.step, learning_rate)
+        (report,) = self._program("update", (values,))(values)
         self._tokens = 0
         loss, norm, clip, applied = (float(value) for value in self.backend.download(report))
         return StepResult(loss=loss, grad_norm=norm, clip_coefficient=clip, applied=applied == 1.0)
@@ -100,10 +108,20 @@ class Trainer:
         total, tokens = 0.0, 0
         for batch in batches:
             inputs = (batch.tokens, batch.targets)
-            (loss_sum,) = self._program("evaluate", self._record_evaluate, inputs, batch.tokens.shape)(*inputs)
+            (loss_sum,) = self._program("evaluate", inputs)(*inputs)
             total += float(self.backend.download(loss_sum))
             tokens += batch.target_count
         return total / tokens if tokens else math.nan
+
+    def record(self, batch_size: int) -> dict[str, Program]:
+        """Records `accumulate`, `update` and `evaluate` for batches of this size, and runs none of them."""
+        tokens = np.zeros((batch_size, self.model.config.block_size), np.int32)
+        inputs: dict[str, tuple[Array, ...]] = {
+            "accumulate": (tokens, tokens, np.arange(batch_size, dtype=np.int32)),
+            "update": (self._step_values(1, self.config.lr),),
+            "evaluate": (tokens, tokens),
+        }
+        return {name: self._program(name, arrays) for name, arrays in inputs.items()}
 
     def parameters_on_host(self) -> dict[str, Array]:
         """Returns the parameters by name, read back from the device."""
@@ -132,11 +150,21 @@ class Trainer:
         self.backend.assign(self._step, self.backend.full((), step, DType.i32))
         self.step = step
 
-    def _program(self, name: str, function: Any, inputs: tuple[Array, ...], shape: Any) -> Program:
-        key = (name, tuple(shape))
+    def _program(self, name: str, inputs: tuple[Array, ...]) -> Program:
+        key = (name, inputs[0].shape)
         if key not in self._programs:
-            self._programs[key] = self.backend.record(function, inputs, name=name, additive=name != "update")
+            functions: dict[str, Callable[..., Sequence[Tensor]]] = {
+                "accumulate": self._record_accumulate,
+                "update": self._record_update,
+                "evaluate": self._record_evaluate,
+            }
+            self._programs[key] = self.backend.record(functions[name], inputs, name=name, additive=name != "update")
         return self._programs[key]
+
+    def _step_values(self, step: int, learning_rate: float) -> Array:
+        """Returns what the update takes from the host."""
+        values = (1.0 / max(1, self._tokens), *self.optimizer.step_values(step, learning_rate))
+        return np.array(values, dtype=self.dtype.numpy)
 
     def _record_accumulate(self, tokens: Tensor, targets: Tensor, rows: Tensor) -> list[Tensor]:
         tape = Tape(self.backend)
@@ -145,11 +173,8 @@ class Trainer:
         losses = self.model.losses(
             tape, self.parameters, tokens, targets, random, recompute=self.config.activation_checkpointing
         )
-        total = tape.sum(losses)
-        gradients = tape.gradients(total, list(self.parameters.values()))
-        for sums, gradient in zip(self._gradients.values(), gradients, strict=True):
-            self.backend.add_into(sums, gradient)
-        self.backend.add_into(self._loss_sum, total)
+        tape.accumulate(losses, {self.parameters[name]: sums for name, sums in self._gradients.items()})
+        self.backend.add_into(self._loss_sum, self.backend.sum(losses))
         return []
 
     def _record_update(self, values: Tensor) -> list[Tensor]:

@@ -16,6 +16,7 @@ from alpha_core.config.train import DEFAULT_RUNS_DIR, TrainConfig
 
 if TYPE_CHECKING:
     from alpha_core.config.load import LoadedConfig, load_config
+    from alpha_core.config.profile import Profile, read_profile, write_profile
     from alpha_core.config.serialize import config_hash, from_dict, to_dict
     from alpha_core.config.toml import format_template, format_toml
 
@@ -26,6 +27,7 @@ __all__ = [
     "DomainConfig",
     "LoadedConfig",
     "ModelConfig",
+    "Profile",
     "RunConfig",
     "SampleConfig",
     "Section",
@@ -36,20 +38,25 @@ __all__ = [
     "format_toml",
     "from_dict",
     "load_config",
+    "read_profile",
     "setting",
     "settings_of",
     "text_of",
     "to_dict",
+    "write_profile",
 ]
 
 _MODULE_OF = {
     "LoadedConfig": "load",
+    "Profile": "profile",
     "config_hash": "serialize",
     "format_template": "toml",
     "format_toml": "toml",
     "from_dict": "serialize",
     "load_config": "load",
+    "read_profile": "profile",
     "to_dict": "serialize",
+    "write_profile": "profile",
 }
 
 

@@ -1,4 +1,4 @@
-"""Loads a configuration: defaults < optimizer < domain < config file < environment < flags."""
+"""Loads a configuration: defaults < optimizer < domain < config file < environment < profile < flags."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +9,7 @@ import attrs
 from alpha_core.config.domain import DomainConfig
 from alpha_core.config.file import read_config_file
 from alpha_core.config.merge import ALL_SETTINGS, Merge
+from alpha_core.config.profile import Profile, read_profile
 from alpha_core.config.run import RunConfig
 from alpha_core.config.section import describe
 from alpha_core.config.setting import shown
@@ -44,15 +45,17 @@ def load_config(
     optimizer_defaults: Callable[[str], Mapping[str, Any]] = lambda name: {},
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    profile: Path | None = None,
     flags: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
     """Merges all sources of settings, each over the one before it.
 
-    They are: defaults, the usual settings of the optimizer, domain, config file, environment, flags. `domain` is that
-    of the command line; without it the environment (`ALPHA_DOMAIN`) or the file may name one. `domain_config` looks a
-    domain up, `optimizer_defaults` the `OptimizerInfo.defaults` of the optimizer, whichever source names it; both raise
-    `UnknownNameError` for a name that nobody registered. `flags` maps setting keys to text. Raises `ConfigError` with
-    everything that is wrong, whichever source it comes from.
+    They are: defaults, the usual settings of the optimizer, domain, config file, environment, profile, flags. `domain`
+    is that of the command line; without it the environment (`ALPHA_DOMAIN`) or the file may name one. `domain_config`
+    looks a domain up, `optimizer_defaults` the `OptimizerInfo.defaults` of the optimizer, whichever source names it;
+    both raise `UnknownNameError` for a name that nobody registered. `flags` maps setting keys to text. A profile is for
+    the backend that it names, which stands for `auto`. Raises `ConfigError` with everything that is wrong, whichever
+    source it comes from.
     """
     environ = environ or {}
     merge = Merge()
@@ -68,7 +71,10 @@ def load_config(
         merge.add_sections(preset.overrides, f"domain `{name}`")
     merge.add_sections(content, file_source)
     merge.add_environment(environ)
-    merge.add_flags(flags or {})
+    flags = dict(flags or {})
+    if profile is not None:
+        _add_profile(merge, read_profile(profile), f"profile `{profile}`", flags)
+    merge.add_flags(flags)
     notes = [*_environment_notes(environ), *_add_optimizer(merge, optimizer_defaults, name)]
     config = merge.finish(name)
     return LoadedConfig(
@@ -114,6 +120,19 @@ def _add_optimizer(merge: Merge, lookup: Callable[[str], Mapping[str, Any]], dom
         for key, value in defaults.items()
         if merge.sources.get(key) == preset and merge.values.get(key) != value
     ]
+
+
+def _add_profile(merge: Merge, profile: Profile, source: str, flags: dict[str, str]) -> None:
+    """Lays a profile on top, if it is for the backend that will compute; takes a flag `--backend=auto` out."""
+    chosen, origin = merge.values.get("backend", "auto"), merge.sources["backend"]
+    if "backend" in flags:
+        chosen, origin = flags["backend"], "flag `--backend`"
+    if chosen == "auto":
+        flags.pop("backend", None)
+    elif chosen != profile.backend:
+        given = describe("backend", chosen, origin)
+        merge.problems.append(f"{source} is for backend `{profile.backend}`, and {given}; tune again for that one")
+    merge.add_sections({"train": {**profile.train, "backend": profile.backend}}, source)
 
 
 def _environment_notes(environ: Mapping[str, str]) -> list[str]:

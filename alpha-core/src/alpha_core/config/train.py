@@ -6,11 +6,21 @@ import attrs
 
 from alpha_core.config.section import Constraint, Section
 from alpha_core.config.setting import setting
+from alpha_core.errors import UsageError
+from alpha_core.knob import parse_knobs
 from alpha_core.run_id import tag_problem
 
 __all__ = ["DEFAULT_RUNS_DIR", "TrainConfig"]
 
 DEFAULT_RUNS_DIR = "runs"
+
+
+def _knobs_problem(texts: tuple[str, ...]) -> str | None:
+    try:
+        parse_knobs(texts)
+    except UsageError as error:
+        return f"`name=number`, separated by commas: {error.message}"
+    return None
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +40,11 @@ class TrainConfig(Section):
     text_key: str = setting("text", "Key or column that holds the text of .jsonl and .parquet files.")
     tokenizer: str = setting("bpe", "Tokenizer: a registered name, such as char or bpe-4k, or a tokenizer.json.")
     backend: str = setting("auto", "Backend that computes; auto takes the best one available.")
+    knobs: tuple[str, ...] = setting(
+        (),
+        "What the backend is tuned with, such as lanes=2,chunk=256. A run keeps all that change results by rounding.",
+        check=_knobs_problem,
+    )
     iters: int = setting(1000, "Number of optimizer steps.", minimum=1)
     batch_size: int = setting(64, "Sequences in one batch.", aliases=("batch",), minimum=1)
     accum_steps: int = setting(1, "Batches whose gradients are added up for one step.", minimum=1)
@@ -74,7 +89,12 @@ class TrainConfig(Section):
     keep: int = setting(3, "Newest checkpoints that are kept, beside the best one.", minimum=1)
     packed: bool = setting(False, "Take every window of the text once in each pass, shuffled, instead of random ones.")
     validation_fraction: float = setting(0.1, "Share of the text that is held out.", minimum=0, below=1)
-    precision: str = setting("f32", "Floating-point type of weights and computation.", choices=("f32", "f64"))
+    precision: str = setting(
+        "f32",
+        "Floating-point type of computation. bf16 rounds the operands of matrix products to bf16, and keeps sums,"
+        " weights and optimizer in f32.",
+        choices=("f32", "bf16", "f64"),
+    )
     activation_checkpointing: bool = setting(
         False, "Recompute each block in the backward pass: less memory, more time."
     )

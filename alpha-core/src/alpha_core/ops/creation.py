@@ -20,8 +20,8 @@ class CreationOps(ABC):
     def upload(self, array: npt.NDArray[Any], dtype: DType | None = None) -> Tensor:
         """Copies a host array into a new tensor.
 
-        Without `dtype` the tensor has the array's own (float64, float32, float16 or int32; others raise `DTypeError`);
-        with it, the values are converted. To bf16 values are rounded to the nearest, ties to even.
+        Without `dtype` the tensor has the array's own (float64, float32, float16, int32 or int8; others raise
+        `DTypeError`); with it, the values are converted. To bf16 values are rounded to the nearest, ties to even.
         """
 
     @abstractmethod

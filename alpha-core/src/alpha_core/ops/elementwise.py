@@ -18,7 +18,7 @@ class ElementwiseOps(CreationOps):
     @op
     @abstractmethod
     def cast(self, x: Tensor, dtype: DType) -> Tensor:
-        """Converts elements: floats round to nearest even, floats to i32 truncate toward zero. Any dtype to any."""
+        """Converts elements: to nearest even, or for i32 and i8 truncated toward zero. Any dtype to any."""
 
     @op
     @abstractmethod

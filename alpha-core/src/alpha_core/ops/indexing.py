@@ -21,7 +21,7 @@ class IndexingOps(MatmulOps):
     def gather(self, x: Tensor, index: Tensor, axis: int) -> Tensor:
         """Takes along an axis: out[i][j] = x[i][index[i][j]] for axis 1.
 
-        `index` (i32) has x's shape except on `axis`, and so has the result.
+        `index` (i32) has x's shape except on `axis`, and so has the result. For every dtype.
         """
 
     @op
@@ -40,7 +40,7 @@ class IndexingOps(MatmulOps):
 
     @op
     def embedding(self, weight: Tensor, ids: Tensor) -> Tensor:
-        """Rows of a table: weight (V, E), ids i32 (...) gives (..., E)."""
+        """Rows of a table: weight (V, E), ids i32 (...) gives (..., E). For every dtype."""
         if weight.ndim != 2:
             raise ShapeError(f"`embedding`: `weight` has shape {list(weight.shape)}; (rows, width) is needed")
         width = weight.shape[1]

@@ -21,7 +21,7 @@ class UpdateOps(AttentionOps):
 
     @op(writes=("destination",))
     def add_into(self, destination: Tensor, source: Tensor) -> None:
-        """destination += source, of the same shape and dtype."""
+        """destination += source, of the same shape and dtype. Also for i32."""
         require_shape("add_into", "source", source, destination.shape)
         self.assign(destination, self.add(destination, source))
 

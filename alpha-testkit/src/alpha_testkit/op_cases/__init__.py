@@ -4,6 +4,7 @@ from alpha_testkit.op_cases import (
     activation,
     attention,
     creation,
+    decoding,
     dropout,
     elementwise,
     indexing,
@@ -33,6 +34,7 @@ OP_CASES: dict[str, OpCase] = {
         activation,
         attention,
         update,
+        decoding,
     )
     for row in family.CASES
 }

@@ -77,6 +77,7 @@ CASES = (
         name="gather",
         reference=lambda x, index, axis: np.take_along_axis(x, index, axis),
         tolerance=EXACT,
+        storage=True,
         samples=(
             Sample("first", _gathered((5, 3), 0, 4)),
             Sample("middle", _gathered((2, 5, 3), 1, 7)),
@@ -143,6 +144,7 @@ CASES = (
         name="embedding",
         reference=lambda weight, ids: weight[ids],
         tolerance=EXACT,
+        storage=True,
         samples=(
             Sample("odd", _embedded(7, 5, 2, 3)),
             Sample("vector", _embedded(7, 5, 4)),

@@ -15,7 +15,13 @@ __all__ = ["DEFAULT_DOMAIN", "load_new_run"]
 DEFAULT_DOMAIN = "python"
 
 
-def load_new_run(plugins: Plugins, flags: Mapping[str, str], domain: str | None, file: Path | None) -> "LoadedConfig":
+def load_new_run(
+    plugins: Plugins,
+    flags: Mapping[str, str],
+    domain: str | None,
+    file: Path | None,
+    profile: Path | None = None,
+) -> "LoadedConfig":
     """Returns the configuration of a new run: of the default domain where nothing says what to train on."""
     from alpha_core.config import load_config
 
@@ -27,5 +33,6 @@ def load_new_run(plugins: Plugins, flags: Mapping[str, str], domain: str | None,
         optimizer_defaults=lambda name: plugins.optimizers.get(name).defaults,
         file=file,
         environ=os.environ,
+        profile=profile,
         flags=flags,
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 from alpha_core.command import CommandApp
 from alpha_core.config import DEFAULT_RUNS_DIR
 from alpha_train.commands.notes import ProgressLine, note
+from alpha_train.commands.weights_option import WEIGHTS_HELP
 
 __all__ = ["add_eval"]
 
@@ -14,6 +15,7 @@ _EXAMPLES = (
     "alpha eval last",
     "alpha eval last --checkpoint=latest --json",
     "alpha eval 20261121 --data=other.txt",
+    "alpha eval last --weights=int8",
 )
 
 
@@ -32,6 +34,7 @@ def add_eval(app: CommandApp) -> None:
         data: Annotated[str | None, "Other text, all of which is used; by default the run's validation text."] = None,
         checkpoint: Annotated[str, "`best` by validation loss, `latest`, or a step."] = "best",
         batches: Annotated[int, "Batches, spread over the text; 0 takes all of it."] = 0,
+        weights: Annotated[str | None, WEIGHTS_HELP] = None,
         backend: Annotated[str, "Backend that computes."] = "auto",
         runs_dir: Annotated[Path, "Folder that holds the run folders."] = Path(DEFAULT_RUNS_DIR),
         json: Annotated[bool, "Print JSON."] = False,
@@ -40,7 +43,7 @@ def add_eval(app: CommandApp) -> None:
         from alpha_train.inference import load_run
         from alpha_train.run_folder import find_run
 
-        model = load_run(find_run(runs_dir, run), app.plugins, checkpoint=checkpoint, backend=backend)
+        model = load_run(find_run(runs_dir, run), app.plugins, checkpoint=checkpoint, backend=backend, weights=weights)
         for text in model.checkpoint.notes:
             note(text)
         with ProgressLine() as progress:

@@ -11,6 +11,7 @@ from alpha_core.config import DEFAULT_RUNS_DIR, SampleConfig, settings_of
 from alpha_core.errors import DataError, UsageError
 from alpha_core.tokenizer import Tokenizer
 from alpha_train.commands.notes import note
+from alpha_train.commands.weights_option import WEIGHTS_HELP
 
 __all__ = ["add_sample"]
 
@@ -20,6 +21,7 @@ _EXAMPLES = (
     "alpha sample 20261121 --prompt='def ' --temperature=0.7 --top-p=0.9 --steps=300",
     "alpha sample last --prompt='def ' --prompt='class ' --num-samples=3 --stop='\"\"\"'",
     "alpha sample last --prompt=- --beam=4 --stop='[\"\\n\\n\"]' < beginning.txt",
+    "alpha sample last --weights=int8 --steps=1000",
     "alpha sample runs/20261121120000_ab12 --checkpoint=latest --logprobs=3 --json",
 )
 
@@ -48,6 +50,7 @@ def add_sample(app: CommandApp) -> None:
             int | None, "Show the log-probability of each token, and of this many likeliest ones in its place."
         ] = None,
         json: Annotated[bool, "Print everything as JSON, once it is complete."] = False,
+        weights: Annotated[str | None, WEIGHTS_HELP] = None,
         backend: Annotated[str, "Backend that computes."] = "auto",
         runs_dir: Annotated[Path, "Folder that holds the run folders."] = Path(DEFAULT_RUNS_DIR),
     ) -> None:
@@ -69,7 +72,7 @@ def add_sample(app: CommandApp) -> None:
         config = loaded.config.sample
         domain_prompts = loaded.domain_config.prompts if loaded.domain_config is not None else ()
         prompts = _read_prompts(prompt) if prompt else [*domain_prompts[:1]] or [""]
-        model = load_run(folder, app.plugins, checkpoint=checkpoint, backend=backend)
+        model = load_run(folder, app.plugins, checkpoint=checkpoint, backend=backend, weights=weights)
         for text in model.checkpoint.notes:
             note(text)
         _note_unknown_symbols(prompts, model.tokenizer)

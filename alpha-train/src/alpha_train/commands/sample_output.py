@@ -55,6 +55,7 @@ def print_json(pieces: Iterable[Piece], model: LoadedRun, config: SampleConfig) 
     content = {
         "run": model.folder.run_id,
         "step": model.step,
+        "weights": model.weights or model.config.train.precision,
         "settings": attrs.asdict(config),
         "samples": [_completion_json(completions[index], config, model.tokenizer) for index in sorted(completions)],
     }

@@ -15,6 +15,7 @@ from alpha_core.observer import Event, Observer
 from alpha_core.plugins import Plugins
 from alpha_train.commands.configuration import DEFAULT_DOMAIN, load_new_run
 from alpha_train.commands.notes import ProgressLine, note
+from alpha_train.commands.tracing import Tracing
 
 if TYPE_CHECKING:
     from alpha_core.config import LoadedConfig
@@ -32,6 +33,7 @@ _EXAMPLES = (
     "alpha train --config=run.toml --lr=1e-3 --print-config",
     "alpha train --resume=last --iters=2000",
     "alpha train --domain=python --quiet --json",
+    "alpha train --iters=20 --trace=trace.json",
 )
 
 
@@ -51,28 +53,34 @@ def add_train(app: CommandApp) -> None:
         *,
         domain: Annotated[str | None, "Preset for one kind of text, beneath all other settings."] = None,
         config: Annotated[Path | None, "Settings in a TOML or JSON file."] = None,
+        profile: Annotated[Path | None, "Settings that `alpha bench tune` found, above file and environment."] = None,
         resume: Annotated[str | None, "Continue a run: its id, the beginning of it, its folder, or `last`."] = None,
         print_config: Annotated[bool, "Print the complete configuration as TOML and exit."] = False,
+        trace: Annotated[
+            Path | None, "Write what some steps spend their time on, for Perfetto, and print it as a table."
+        ] = None,
+        trace_steps: Annotated[str, "The steps to trace, counted from the first one that this command takes."] = "5-14",
         quiet: Annotated[bool, "No console: notes, errors and a line at the end, on standard error."] = False,
         json: Annotated[bool, "Print one JSON object at the end; all else goes to standard error."] = False,
     ) -> None:
         if resume is not None:
-            loaded, run = _resume(app.plugins, resume, flags, domain, config)
+            loaded, run = _resume(app.plugins, resume, flags, domain, config, profile)
         else:
-            loaded, run = _start(app.plugins, flags, domain, config)
+            loaded, run = _start(app.plugins, flags, domain, config, profile)
         for text in loaded.notes:
             note(text)
         if print_config:
             _print(loaded)
         else:
-            _train(run, loaded.config.train.sinks, quiet=quiet, json=json)
+            tracing = Tracing.of(trace, trace_steps) if trace is not None else None
+            _train(run, loaded.config.train.sinks, tracing, quiet=quiet, json=json)
 
 
 def _start(
-    plugins: Plugins, flags: Mapping[str, str], domain: str | None, file: Path | None
+    plugins: Plugins, flags: Mapping[str, str], domain: str | None, file: Path | None, profile: Path | None
 ) -> "tuple[LoadedConfig, Run]":
     """Returns the configuration of a new run, and what starts it."""
-    loaded = load_new_run(plugins, flags, domain, file)
+    loaded = load_new_run(plugins, flags, domain, file, profile)
 
     def run(**options: Any) -> "FinishedRun":
         from alpha_train.run import start_run
@@ -83,15 +91,20 @@ def _start(
 
 
 def _resume(
-    plugins: Plugins, name: str, flags: Mapping[str, str], domain: str | None, file: Path | None
+    plugins: Plugins,
+    name: str,
+    flags: Mapping[str, str],
+    domain: str | None,
+    file: Path | None,
+    profile: Path | None,
 ) -> "tuple[LoadedConfig, Run]":
     """Returns the run's own configuration, which only flags change (the environment might by accident), and what
     continues it."""
     from alpha_core.config import load_config
     from alpha_train.run_folder import find_run
 
-    if domain is not None or file is not None:
-        raise UsageError("`--resume` takes the run's own configuration, not `--domain` or `--config`")
+    if domain is not None or file is not None or profile is not None:
+        raise UsageError("`--resume` takes the run's own configuration, not `--domain`, `--config` or `--profile`")
     folder = find_run(Path(flags.get("runs_dir", DEFAULT_RUNS_DIR)), name)
     loaded = load_config(domain_config=_domain_lookup(plugins), file=folder.path / "config.json", flags=flags)
 
@@ -103,7 +116,7 @@ def _resume(
     return loaded, run
 
 
-def _train(run: "Run", sinks: Sequence[str], *, quiet: bool, json: bool) -> None:
+def _train(run: "Run", sinks: Sequence[str], tracing: Tracing | None, *, quiet: bool, json: bool) -> None:
     """Runs until the end or a signal, and says what can be done next."""
     from alpha_train.status_request import status_on_signal
     from alpha_train.stop import stop_on_signals
@@ -117,6 +130,7 @@ def _train(run: "Run", sinks: Sequence[str], *, quiet: bool, json: bool) -> None
             observer=None if "console" in sinks else _StatusLines(),
             stop=stop,
             status_wanted=status,
+            tracer=tracing.tracer if tracing is not None else None,
             note=note,
             progress=_no_progress if quiet else progress,
         )
@@ -125,6 +139,8 @@ def _train(run: "Run", sinks: Sequence[str], *, quiet: bool, json: bool) -> None
         print("", *_next_steps(finished, stopped_by), sep="\n", file=shown)
     elif not json:
         print(_ending(finished, stopped_by), file=shown)
+    if tracing is not None:
+        print(*tracing.finish(), sep="\n", file=shown)
     if json:
         print(json_format.dumps(finished.to_json()))
     if stopped_by is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.config import SampleConfig
-from alpha_core.random import random_bits, stream_id
+from alpha_core.random import philox4x32, stream_id
 
 __all__ = [
     "draw",
@@ -20,6 +20,7 @@ __all__ = [
     "penalize_repetition",
     "penalized",
     "probabilities",
+    "uniforms",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -97,9 +98,19 @@ def probabilities(logits: Floats, config: SampleConfig, context: Sequence[int] =
 def draw(distribution: Floats, seed: int, position: int, number: int) -> int:
     """Returns a token; a pure function of the distribution, the seed, the place in the text and the sample's number."""
     cumulative = np.cumsum(distribution)
-    word = random_bits(seed, stream_id("sample"), position, np.array([number]), 1)[0, 0]
-    uniform = (float(word) + 0.5) / 2.0**32
+    uniform = uniforms(seed, np.array([position]), np.array([number]))[0, 0]
     return int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"))
+
+
+def uniforms(seed: int, positions: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer]) -> Floats:
+    """Returns the random numbers of draws, in (0, 1), for each place in a text and each sample. (N,), (B,) to (N, B)
+
+    They are the first words of `alpha_core.random.random_bits` with places as steps and samples as rows.
+    """
+    steps, rows = positions.astype(np.uint32)[:, None], numbers.astype(np.uint32)[None, :]
+    block, stream = np.zeros((1, 1), np.uint32), np.full((1, 1), stream_id("sample"), np.uint32)
+    words = philox4x32((block, rows, steps, stream), (seed & 0xFFFFFFFF, seed >> 32))[0]
+    return (words.astype(np.float64) + 0.5) / 2.0**32
 
 
 def largest(values: Floats, count: int) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ from alpha_core.config import SampleConfig
 from alpha_core.errors import UsageError
 from alpha_core.tokenizer import Tokenizer
 from alpha_train.sampling.completion import Completion, ScoredToken, StopReason
+from alpha_train.sampling.context import extended_context, first_context
 from alpha_train.sampling.stop_strings import StopStrings
 from alpha_train.sampling.text_decoder import TextDecoder
 
@@ -22,7 +23,7 @@ class Draft:
     prompt: str
     number: int
     context: tuple[int, ...]
-    """What the model sees: the last `block_size` tokens of prompt and text, at positions 0 to `block_size` - 1."""
+    """What the model sees of prompt and text, at the positions 0, 1, ...; see `alpha_train.sampling.context`."""
     tokens: tuple[ScoredToken, ...] = ()
     text: str = ""
     """What is certain to be in the completion."""
@@ -46,7 +47,7 @@ class Draft:
         return cls(
             prompt=prompt,
             number=number,
-            context=tuple(tokens[-block_size:]),
+            context=first_context(tokens, block_size),
             block_size=block_size,
             steps=config.steps,
             end=end,
@@ -59,7 +60,7 @@ class Draft:
         if token.id == self._end:
             return self._finished("end_of_text")
         decoder, piece = self._decoder.push(token.id)
-        context = (*self.context, token.id)[-self._block_size :]
+        context = extended_context(self.context, token.id, self._block_size)
         draft = attrs.evolve(self, context=context, tokens=(*self.tokens, token), decoder=decoder)._with_text(piece)
         if draft.stop_reason is None and len(draft.tokens) == self._steps:
             return draft._finished("length")

@@ -1,4 +1,4 @@
-"""The forward pass of sampling: the logits of the next token, for many sequences at once."""
+"""The full forward pass of beam search: the logits of the next token, for many sequences at once."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,15 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.backend import Backend
-from alpha_core.errors import AlphaError
 from alpha_core.program import Program
 from alpha_core.tensor import Tensor
 from alpha_model import GPT
+from alpha_train.sampling.decoder import TOKENS_AT_ONCE, check_finite, padded_length
 
 __all__ = ["NextLogits"]
-
-_TOKENS_AT_ONCE = 8192
-"""More are computed in several passes, so that many samples need no more memory than a training batch."""
 
 
 @attrs.define
@@ -33,16 +30,11 @@ class NextLogits:
         What a context gets does not depend on the others, but for rounding. Raises `AlphaError` if logits are not
         finite.
         """
-        longest = max(map(len, contexts))
-        # Few lengths, so that few programs are recorded.
-        length = min(1 << (longest - 1).bit_length(), self.model.config.block_size)
-        at_once = max(1, _TOKENS_AT_ONCE // length)
+        length = padded_length(max(map(len, contexts)), self.model.config.block_size)
+        at_once = max(1, TOKENS_AT_ONCE // length)
         parts = [self._forward(contexts[i : i + at_once], length) for i in range(0, len(contexts), at_once)]
         logits = np.concatenate(parts)
-        if not np.isfinite(logits).all():
-            raise AlphaError(
-                "the model's scores are not finite numbers", hint="its training diverged; try an earlier checkpoint"
-            )
+        check_finite(logits)
         return logits
 
     def _forward(self, contexts: Sequence[Sequence[int]], length: int) -> npt.NDArray[np.float64]:
