@@ -18,6 +18,7 @@ class CpuRef(ActivationKernels):
     """
 
     name: ClassVar[str] = "cpu_ref"
+    in_host_memory: ClassVar[bool] = True
 
     @property
     def description(self) -> str:

@@ -1,0 +1,178 @@
+"""The backend `cpu`: programs in native code, on as many threads as the machine has cores."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from alpha_core.dtype import DType
+from alpha_core.errors import BackendError
+from alpha_core.knob import Knob, check_knob
+from alpha_core.tensor import Tensor
+from alpha_core.trace import Span
+from alpha_tensor.cpu.cache import ObjectCache
+from alpha_tensor.cpu.jit import Jit, KernelSpec, Progress
+from alpha_tensor.cpu.kernels.probe import flops_of_round, probe
+from alpha_tensor.cpu.ops import CpuOps
+from alpha_tensor.cpu.program import CpuProgram
+from alpha_tensor.cpu.recording import Recording, Step, buffer_of
+from alpha_tensor.cpu.split import Split, choose_split
+from alpha_tensor.cpu.storage import Buffer
+from alpha_tensor.cpu.target import Target, host_target
+from alpha_tensor.cpu.team import Team, default_threads
+
+__all__ = ["Cpu"]
+
+_MOST_LANES = 8
+"""More would cost more memory for sums of gradients than threads that share a lane cost time."""
+_CHUNK_TOKENS = 256
+
+
+class Cpu(CpuOps):
+    """Computes in f32, and products also from bf16 operands where the processor has instructions for that.
+
+    An op called by itself runs on the calling thread. A recorded program runs on all threads; see `kernels.walk`.
+    """
+
+    name = "cpu"
+    compute_dtypes = (DType.f32,)
+    in_host_memory = True
+
+    def __init__(
+        self,
+        target: Target | None = None,
+        *,
+        threads: int | None = None,
+        cache: ObjectCache | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Takes this machine's processor and threads unless told otherwise; `progress` hears of long compilations."""
+        super().__init__()
+        self.target = target or host_target()
+        self.jit = Jit(self.target, cache or ObjectCache(), progress)
+        self.threads = threads or default_threads()
+        self.lanes = min(self.threads, _MOST_LANES)
+        self.chunk = _CHUNK_TOKENS
+        self.matmul_dtype = DType.f32
+        self.tracer: list[Span] | None = None
+        self.team = Team(self.jit, self.threads)
+
+    @property
+    def description(self) -> str:
+        threads = f"{self.threads} thread" + ("s" if self.threads > 1 else "")
+        return f"cpu ({self.target.level}, {threads})"
+
+    def record(
+        self,
+        function: Callable[..., Sequence[Tensor]],
+        example_inputs: Sequence[npt.NDArray[Any]],
+        *,
+        name: str,
+        additive: bool = False,
+    ) -> CpuProgram:
+        split = choose_split([array.shape for array in example_inputs], self.lanes, self.chunk) if additive else None
+        step, inputs = self._recorded(function, example_inputs, split)
+        if split is not None and not step.is_additive:
+            # It looks at what it adds to, so only the whole batch gives the right answer.
+            split = None
+            step, inputs = self._recorded(function, example_inputs, split)
+        return CpuProgram(self, name, example_inputs, step, inputs, split, additive=additive)
+
+    def set_matmul_dtype(self, dtype: DType) -> None:
+        if dtype is DType.bf16 and not self.target.has_bf16:
+            raise BackendError(
+                f"backend `cpu` has no bf16 products here: the processor (used as `{self.target.level}`) has no"
+                " instructions for them",
+                hint="use `--precision=f32`, which is faster than bf16 without them",
+            )
+        if dtype not in (DType.f32, DType.bf16):
+            raise BackendError(f"backend `cpu` multiplies in f32 or bf16, not in {dtype.value}")
+        self.matmul_dtype = dtype
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        powers = tuple(1 << exponent for exponent in range(11))
+        return (
+            Knob("threads", "Threads that work on a program.", self.threads, powers, changes_results=False),
+            Knob(
+                "lanes",
+                "Sums of gradients that are kept side by side, so that so many chunks are worked on at once.",
+                self.lanes,
+                powers[:7],
+                changes_results=True,
+            ),
+            Knob(
+                "chunk",
+                "Tokens of a batch that are worked on in one go.",
+                self.chunk,
+                tuple(64 * power for power in powers[:6]),
+                changes_results=True,
+            ),
+        )
+
+    def set_knob(self, name: str, value: int) -> None:
+        check_knob(self.knobs, name, value, self.name)
+        setattr(self, name, value)
+        if name == "threads":
+            self.team.close()
+            self.team = Team(self.jit, value)
+
+    def peak_flops(self, dtype: DType) -> float | None:
+        """The best of five runs on all threads: fused products and sums on registers, or on tiles for bf16."""
+        if dtype is DType.f32:
+            unit = "fma"
+        elif dtype is DType.bf16 and self.target.has_bf16:
+            unit = "tile" if self.target.has_tiles else "dot"
+        else:
+            return None
+        threads, lanes, rounds = self.threads, self.target.lanes, 200_000
+        out = self.full((threads, lanes), 1e-3)
+
+        def step() -> list[Tensor]:
+            self.launch(KernelSpec.of(probe, unit=unit), updates=[out], values=[rounds])
+            return []
+
+        program = self.record(step, [], name="probe")
+        times = []
+        for _ in range(6):  # the first one compiles
+            start = time.perf_counter()
+            program()
+            times.append(time.perf_counter() - start)
+        return threads * rounds * flops_of_round(lanes, unit) / min(times[1:])
+
+    def start_trace(self) -> None:
+        self.tracer = []
+
+    def stop_trace(self) -> list[Span]:
+        spans, self.tracer = self.tracer or [], None
+        return spans
+
+    def close(self) -> None:
+        self.team.close()
+
+    def _recorded(
+        self, function: Callable[..., Sequence[Tensor]], examples: Sequence[npt.NDArray[Any]], split: Split | None
+    ) -> tuple[Step, list[Tensor]]:
+        """Records the step for one chunk of a split, whose outputs are added up, or for the whole batch."""
+        totals: list[Tensor] = []
+        recording = self.recorder = Recording()
+        try:
+            shapes = [array.shape if split is None else (split.rows, *array.shape[1:]) for array in examples]
+            inputs = [self.empty(shape, DType.of(array)) for shape, array in zip(shapes, examples, strict=True)]
+            outputs = list(function(*inputs))
+            if split is not None:
+                for output in outputs:
+                    self.recorder = None
+                    totals.append(self.zeros(output.shape, output.dtype))
+                    self.recorder = recording
+                    self.add_into(totals[-1], output)
+            else:
+                totals = [self.contiguous(output) for output in outputs]
+        finally:
+            self.recorder = None
+        step = Step.of(recording.launches, totals, inputs)
+        for buffer in map(buffer_of, totals):
+            if buffer.memory is None:  # it outlives the call, so it lies outside of the arena
+                buffer.memory = Buffer.allocate(buffer.nbytes).memory
+        return step, inputs

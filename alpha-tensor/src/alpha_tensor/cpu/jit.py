@@ -1,0 +1,142 @@
+"""Compiling kernels and loading them: from the cache where they are there, else through LLVM."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import attrs
+import llvmlite
+import llvmlite.binding as llvm
+
+from alpha_core.expression import Expression
+from alpha_tensor.cpu.cache import ObjectCache
+from alpha_tensor.cpu.kernel import Kernel
+from alpha_tensor.cpu.target import Target
+
+__all__ = ["Jit", "KernelSpec"]
+
+Progress = Callable[[str], None]
+
+
+@attrs.frozen
+class KernelSpec:
+    """A kernel and the parameters that it is generated with."""
+
+    build: Callable[..., None]
+    parameters: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def of(cls, build: Callable[..., None], **parameters: Any) -> "KernelSpec":
+        return cls(build, tuple(sorted(parameters.items())))
+
+    @property
+    def name(self) -> str:
+        """What people read in traces: `gemm`, `unary exp`."""
+        words = [str(value) for name, value in self.parameters if isinstance(value, str)]
+        return " ".join([self.build.__name__, *words])
+
+    @property
+    def identity(self) -> str:
+        """Tells kernels of one version of the sources apart."""
+        shown = ", ".join(
+            f"{name}={value.to_json() if isinstance(value, Expression) else value}" for name, value in self.parameters
+        )
+        return f"{self.build.__module__}.{self.build.__name__}({shown})"
+
+
+class Jit:
+    """Turns kernel specs into addresses of native functions."""
+
+    def __init__(self, target: Target, cache: ObjectCache, progress: Progress | None = None) -> None:
+        self.target = target
+        self._cache = cache
+        self._progress = progress
+        self._addresses: dict[KernelSpec, int] = {}
+        self._loaded: list[Any] = []  # resource trackers, which keep the code in memory
+        self._lljit = llvm.create_lljit_compiler(self._machine())
+        self._fingerprint = _digest(_source_digest(), llvmlite.__version__, str(attrs.astuple(target)))
+        self._lock = Lock()
+        self.compiled = 0
+        """Kernels that were not in the cache."""
+
+    def address(self, spec: KernelSpec) -> int:
+        """Returns the address of a kernel, which is compiled on first use."""
+        if spec not in self._addresses:
+            self.prepare([spec])
+        return self._addresses[spec]
+
+    def prepare(self, specs: Iterable[KernelSpec]) -> None:
+        """Loads or compiles many kernels at once, on two threads: LLVM works outside of Python's lock."""
+        missing = [spec for spec in dict.fromkeys(specs) if spec not in self._addresses]
+        if not missing:
+            return
+        with self._lock:
+            keys = {spec: self._key(spec) for spec in missing}
+            found = {spec: self._cache.read(keys[spec]) for spec in missing}
+            objects = {spec: code for spec, code in found.items() if code is not None}
+            absent = [spec for spec in missing if spec not in objects]
+            started = time.perf_counter()
+            if len(absent) > 3 and self._progress is not None:
+                self._progress(f"compiling {len(absent)} kernels for this processor, once ...")
+            if absent:
+                # Large modules first, so that the last one does not run alone.
+                built = sorted(((self._module(spec), spec) for spec in absent), key=lambda item: -len(item[0]))
+                with ThreadPoolExecutor(2) as pool:
+                    for (_, spec), code in zip(built, pool.map(self._compile, [ir for ir, _ in built]), strict=True):
+                        objects[spec] = code
+                        self._cache.write(keys[spec], code)
+                self.compiled += len(absent)
+            for spec in missing:
+                self._addresses[spec] = self._load(keys[spec], objects[spec])
+            if len(absent) > 3 and self._progress is not None:
+                self._progress(f"compiled in {time.perf_counter() - started:.1f} s")
+
+    def _key(self, spec: KernelSpec) -> str:
+        """Returns the name of a kernel in the cache, which changes with what it is made from."""
+        if spec.build.__module__.startswith(f"{__package__}."):
+            return _digest(self._fingerprint, spec.identity)
+        return _digest(self._fingerprint, self._module(spec))  # of somebody else, whose sources may lie anywhere
+
+    def _module(self, spec: KernelSpec) -> str:
+        kernel = Kernel(self.target)
+        spec.build(kernel, **dict(spec.parameters))
+        kernel.return_()
+        return str(kernel.module)
+
+    def _compile(self, text: str) -> bytes:
+        with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
+            machine = self._machine()
+            options = llvm.create_pipeline_tuning_options(speed_level=2)
+            # Kernels say themselves what is a vector and what is unrolled.
+            options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+            builder = llvm.create_pass_builder(machine, options)
+            builder.getModulePassManager().run(module, builder)
+            return bytes(machine.emit_object(module))
+
+    def _machine(self) -> Any:
+        target = llvm.Target.from_default_triple()
+        return target.create_target_machine(cpu=self.target.cpu, features=self.target.features, opt=3, reloc="pic")
+
+    def _load(self, key: str, code: bytes) -> int:
+        library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol("kernel")
+        tracker = library.link(self._lljit, f"{key}-{len(self._loaded)}")
+        self._loaded.append(tracker)
+        address: int = tracker["kernel"]
+        return address
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+
+@lru_cache(maxsize=1)
+def _source_digest() -> str:
+    """Changes with any file that takes part in generating code, so that an upgrade never loads old kernels."""
+    folder = Path(__file__).parent
+    files: Sequence[Path] = sorted([*folder.glob("*.py"), *folder.glob("llvm/*.py"), *folder.glob("kernels/*.py")])
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,0 +1,101 @@
+"""Products of a few rows with a large matrix, which is read once, in the order in which it stands in memory."""
+
+from typing import TYPE_CHECKING
+
+from alpha_tensor.cpu.kernels.finish import Finish, Output
+from alpha_tensor.cpu.llvm.function import Function
+from alpha_tensor.cpu.llvm.types import bf16, f32, i8, i16, i32, vector
+from alpha_tensor.cpu.llvm.value import Pointer, Value
+
+if TYPE_CHECKING:
+    from alpha_tensor.cpu.kernel import Kernel
+
+__all__ = ["MOST_ROWS", "gemv"]
+
+MOST_ROWS = 8
+"""Of x; with more the products take longer than reading the matrix."""
+_STREAMS = 4
+"""Rows of the matrix that are read side by side."""
+_STORED = {"f32": f32, "bf16": i16, "i8": i8}
+
+
+def gemv(
+    k: "Kernel", rows: int, finish: Finish, element: str = "f32", scaled: bool = False, rounded: bool = False
+) -> None:
+    """out[m, n] = scale[n] * sum_k x[m, k] weight[n, k] for up to `rows` rows m; finished as `finish` says.
+
+    Arguments: out, what `Output` takes, x, weight, scale (if `scaled`), rows of x, rows of the weight, length, and the
+    strides of the rows of x and of the weight. With `rounded` both operands are rounded to bf16.
+    """
+    output = Output(k, finish)
+    x, weight = k.pointer(), k.pointer(_STORED[element])
+    scale = k.pointer() if scaled else x
+    output.take_reads()
+    height, count, length, x_stride, weight_stride = (k.integer() for _ in range(5))
+    lanes = k.target.lanes
+    kept = k.stack(f32, rows * lanes * lanes)
+    whole = length // lanes * lanes
+    tail = k.lane_mask(length - whole, lanes)
+    x_rows = [x + k.minimum(height - 1, row) * x_stride for row in range(rows)]
+    grain = max(lanes, 16)
+    with k.share(count, grain) as (start, stop), k.range_(start, stop, lanes) as column:
+        with k.range_(0, lanes, _STREAMS) as first:
+            streams = [weight + k.minimum(column + first + r, count - 1) * weight_stride for r in range(_STREAMS)]
+            sums = [[k.variable(0.0, vector(f32, lanes)) for _ in range(_STREAMS)] for _ in range(rows)]
+
+            def add(position: Value, mask: Value | None) -> None:
+                weights = [_loaded(k, stream, position, element, mask, rounded) for stream in streams]
+                for row in range(rows):
+                    values = x_rows[row].load(position, lanes, mask)
+                    if rounded:
+                        values = _rounded(k, values)
+                    for total, weight_values in zip(sums[row], weights, strict=True):
+                        total.value = k.fma(values, weight_values, total.value)
+
+            with k.range_(0, whole, lanes) as position:
+                add(position, None)
+            with k.if_(whole < length):
+                add(whole, tail)
+            for row in range(rows):
+                for r in range(_STREAMS):
+                    kept.store((first + (row * lanes + r)) * lanes, sums[row][r].value)
+        mask = k.lane_mask(count - column, lanes)
+        for row in range(rows):
+            vectors = [kept.load((row * lanes + r) * lanes, lanes) for r in range(lanes)]
+            result = _lane_sums(k, vectors)
+            if scaled:
+                result = scale.load(column, lanes, mask) * result
+            with k.if_(height > row):
+                output.vector(result, count * row + column, column, mask)
+
+
+def _loaded(k: "Kernel", source: Pointer, index: Value, element: str, mask: Value | None, rounded: bool) -> Value:
+    lanes = k.target.lanes
+    stored = source.load(index, lanes, mask)
+    if element == "f32":
+        return _rounded(k, stored) if rounded else stored
+    if element == "bf16":
+        return k.bitcast(k.widen_unsigned(stored, i32) << 16, vector(f32, lanes))
+    return k.convert(k.convert(stored, i32), f32)
+
+
+def _rounded(k: Function, x: Value) -> Value:
+    """Rounds to bf16, to nearest even."""
+    short = k.intrinsic("llvm.x86.avx512bf16.cvtneps2bf16.512", vector(bf16, x.type.lanes), x)
+    bits = k.bitcast(short, vector(i16, x.type.lanes))
+    return k.bitcast(k.widen_unsigned(bits, i32) << 16, x.type)
+
+
+def _lane_sums(f: Function, vectors: list[Value]) -> Value:
+    """Returns the sum of the lanes of each of as many vectors as a vector has lanes, in a fixed order."""
+    lanes = distance = len(vectors)
+    while distance > 1:
+        distance //= 2
+        # Each sum of two vectors keeps the lanes whose index agrees with the vector's in one more bit.
+        low = [lane if not lane & distance else lane - distance + lanes for lane in range(lanes)]
+        high = [lane + distance if not lane & distance else lane + lanes for lane in range(lanes)]
+        vectors = [
+            f.shuffle(a, b, low) + f.shuffle(a, b, high)
+            for a, b in zip(vectors[:distance], vectors[distance:], strict=True)
+        ]
+    return vectors[0]

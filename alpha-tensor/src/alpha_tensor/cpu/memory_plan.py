@@ -1,0 +1,55 @@
+"""Where the intermediates of a step lie: buffers that are never alive together share memory."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from alpha_tensor.cpu.engine import Launch
+from alpha_tensor.cpu.recording import buffer_of
+from alpha_tensor.cpu.storage import ALIGNMENT, Buffer
+
+__all__ = ["MemoryPlan", "plan_memory"]
+
+
+@attrs.frozen
+class MemoryPlan:
+    """Offsets of buffers, by identity, in one arena."""
+
+    offsets: dict[int, int]
+    nbytes: int
+
+
+@attrs.define
+class _Lifetime:
+    buffer: Buffer
+    first: int
+    last: int
+
+
+def plan_memory(launches: Sequence[Launch], always: Sequence[Buffer] = (), *, reuse: bool = True) -> MemoryPlan:
+    """Gives every buffer that has no memory of its own a place; those of `always` keep theirs throughout.
+
+    Largest first, each at the lowest offset that is free over its whole life (Pisarchyk, Lee 2020, "greedy by size").
+    """
+    lives: dict[int, _Lifetime] = {id(buffer): _Lifetime(buffer, 0, len(launches)) for buffer in always}
+    for index, launch in enumerate(launches):
+        for tensor in (*launch.writes, *launch.updates, *launch.reads):
+            buffer = buffer_of(tensor)
+            if buffer.memory is None:
+                life = lives.setdefault(id(buffer), _Lifetime(buffer, index, index))
+                life.last = max(life.last, index)
+    placed: list[tuple[int, int, _Lifetime]] = []  # start, stop
+    offsets: dict[int, int] = {}
+    total = 0
+    for life in sorted(lives.values(), key=lambda one: (-one.buffer.nbytes, one.first)):
+        size = -(-max(life.buffer.nbytes, 1) // ALIGNMENT) * ALIGNMENT
+        start = 0
+        for other_start, other_stop, other in placed:
+            together = not reuse or (life.first <= other.last and other.first <= life.last)
+            if together and start < other_stop and other_start < start + size:
+                start = other_stop
+        offsets[id(life.buffer)] = start
+        placed.append((start, start + size, life))
+        placed.sort(key=lambda item: item[0])
+        total = max(total, start + size)
+    return MemoryPlan(offsets, total)

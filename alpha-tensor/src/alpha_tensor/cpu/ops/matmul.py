@@ -1,0 +1,81 @@
+"""Matrix products."""
+
+from alpha_core.dtype import DType
+from alpha_core.errors import ShapeError
+from alpha_core.shape import matmul_shape, require_dtype, require_shape
+from alpha_core.tensor import Tensor
+from alpha_tensor.cpu.jit import KernelSpec
+from alpha_tensor.cpu.kernels.finish import Finish
+from alpha_tensor.cpu.kernels.gemv import MOST_ROWS, gemv
+from alpha_tensor.cpu.ops.reduction import ReductionKernels
+from alpha_tensor.cpu.product import MOST_BATCH_AXES, Epilogue, batch_axes, is_readable, matmul_launches
+
+__all__ = ["Epilogue", "MatmulKernels", "matmul_launches"]
+
+
+class MatmulKernels(ReductionKernels):
+    matmul_dtype: DType
+    """What operands are rounded to: f32 or bf16."""
+
+    def matmul(self, a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
+        self._require_computed("matmul", a, b)
+        shape = matmul_shape(a.shape, b.shape, transpose_a, transpose_b)
+        out = self.empty(shape, a.dtype)
+        if out.size == 0:
+            return out
+        a, b = (x if is_readable(x) else self._copied(x) for x in (a, b))
+        if batch_axes(a, b, transpose_a, transpose_b, shape) > MOST_BATCH_AXES:
+            a, b = (self.contiguous(self.broadcast_to(x, (*shape[:-2], *x.shape[-2:]))) for x in (a, b))
+        launches = matmul_launches(
+            self.jit.target,
+            a,
+            b,
+            transpose_a,
+            transpose_b,
+            out,
+            matmul_dtype=self.matmul_dtype,
+            empty=self.empty,
+        )
+        for launch in launches:
+            self.launch(
+                launch.spec,
+                writes=launch.writes,
+                updates=launch.updates,
+                reads=launch.reads,
+                values=launch.values,
+                flops=launch.flops,
+                into=launch.into,
+                extended=launch.extended,
+            )
+        return out
+
+    def quantized_matmul(self, x: Tensor, weight: Tensor, scale: Tensor | None = None) -> Tensor:
+        self._require_computed("quantized_matmul", x)
+        require_dtype("quantized_matmul", "weight", weight, DType.bf16, DType.i8)
+        if x.ndim != 2 or weight.ndim != 2:
+            raise ShapeError(f"`quantized_matmul`: {list(x.shape)} by {list(weight.shape)}: two dimensions are needed")
+        rows, length = x.shape
+        if not 0 < rows <= MOST_ROWS or weight.shape[1] != length or 0 in weight.shape:
+            return super().quantized_matmul(x, weight, scale)
+        if scale is not None:
+            self._require_computed("quantized_matmul", x, scale)
+            require_shape("quantized_matmul", "scale", scale, weight.shape[:1])
+        x, weight = self.contiguous(x), self.contiguous(weight)
+        out = self.empty((rows, weight.shape[0]), x.dtype)
+        spec = KernelSpec.of(
+            gemv,
+            rows=next(power for power in (1, 2, 4, 8) if power >= rows),
+            finish=Finish(),
+            element=weight.dtype.value,
+            scaled=scale is not None,
+            rounded=self.matmul_dtype is DType.bf16,
+        )
+        reads = [x, weight] if scale is None else [x, weight, self.contiguous(scale)]
+        self.launch(
+            spec,
+            writes=[out],
+            reads=reads,
+            values=[rows, weight.shape[0], length, length, length],
+            flops=2.0 * rows * weight.size,
+        )
+        return out
