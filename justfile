@@ -22,7 +22,7 @@ format:
 
 # Check types
 types:
-    .venv/bin/mypy alpha-*/src tools examples/alpha-example/src
+    .venv/bin/mypy alpha-*/src tools examples/alpha-example/src benchmarks
 
 # Check the arrows between packages
 imports:

@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument(
         "packages",
         nargs="*",
-        default=["alpha-tensor", "alpha-tokenizers", "alpha-train"],
+        default=["alpha-bench", "alpha-tensor", "alpha-tokenizers", "alpha-train"],
         help="packages of this workspace, or anything that pip installs (default: all that training needs)",
     )
     parser.add_argument(

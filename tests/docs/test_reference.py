@@ -195,8 +195,11 @@ def test_every_file_of_the_cache(finished: RunFolder) -> None:
     text = section(FILES, "The cache")
     cache = finished.path.parents[1] / "cache"
     files = [path for path in cache.rglob("*") if path.is_file()]
-    assert {path.parts[-3] for path in files} == {"tokens", "tokenizers"}
-    for path in files:
+    kernels = {path for path in files if path.suffix == ".o"}
+    assert {path.parts[-3] for path in kernels} == {"kernels"}
+    assert "`kernels/`" in text
+    assert {path.parts[-3] for path in files if path not in kernels} == {"tokens", "tokenizers"}
+    for path in (path for path in files if path not in kernels):
         assert f"{path.name}`" in text
     metadata = json.loads(next(path for path in files if path.name == "metadata.json").read_text())
     for key in metadata["identity"]:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "tutorials"
 
 
-@pytest.mark.parametrize("name", sorted(page.stem for page in PAGES.glob("write-*.md")))
+@pytest.mark.parametrize("name", [*sorted(page.stem for page in PAGES.glob("write-*.md")), "add-a-cpu-kernel"])
 def test_a_plugin_that_follows_the_page_works(name: str, tmp_path: Path) -> None:
     Follower(tmp_path).follow((PAGES / f"{name}.md").read_text(encoding="utf-8"))
 
@@ -27,7 +27,14 @@ def test_an_op_that_follows_the_page_works(tmp_path: Path) -> None:
     packages = ("alpha-core", "alpha-autograd", "alpha-tensor", "alpha-testkit")
     work = tmp_path / "work"
     follower = Follower(tmp_path, path=[work / package / "src" for package in packages])
-    for folder in (*(f"{package}/src" for package in packages), "tests/conformance", "tests/testkit", "docs", "tools"):
+    for folder in (
+        *(f"{package}/src" for package in packages),
+        "tests/conformance",
+        "tests/cpu",
+        "tests/testkit",
+        "docs",
+        "tools",
+    ):
         shutil.copytree(ROOT / folder, work / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "tests/conftest.py"):
         shutil.copy(ROOT / file, work / file)

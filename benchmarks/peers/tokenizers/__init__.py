@@ -1,0 +1,1 @@
+"""The work of tokenizers in `tokenizers` (Hugging Face) and `tiktoken` (OpenAI)."""
