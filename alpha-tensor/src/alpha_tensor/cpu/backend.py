@@ -26,7 +26,9 @@ __all__ = ["Cpu"]
 
 _MOST_LANES = 8
 """More would cost more memory for sums of gradients than threads that share a lane cost time."""
-_CHUNK_TOKENS = 256
+_CHUNK_TOKENS, _LARGE_CHUNK_TOKENS = 256, 512
+_LARGE_SUMS = 32 << 20
+"""Bytes of gradients above which a chunk is large: each chunk reads and writes all of them, from memory."""
 
 
 class Cpu(CpuOps):
@@ -53,7 +55,7 @@ class Cpu(CpuOps):
         self.jit = Jit(self.target, cache or ObjectCache(), progress)
         self.threads = threads or default_threads()
         self.lanes = min(self.threads, _MOST_LANES)
-        self.chunk = _CHUNK_TOKENS
+        self.chunk = 0
         self.matmul_dtype = DType.f32
         self.tracer: list[Span] | None = None
         self.team = Team(self.jit, self.threads)
@@ -71,8 +73,11 @@ class Cpu(CpuOps):
         name: str,
         additive: bool = False,
     ) -> CpuProgram:
-        split = choose_split([array.shape for array in example_inputs], self.lanes, self.chunk) if additive else None
+        split = self._split(example_inputs, self.chunk or _CHUNK_TOKENS) if additive else None
         step, inputs = self._recorded(function, example_inputs, split)
+        if split is not None and not self.chunk and sum(one.nbytes for one in step.changed) > _LARGE_SUMS:
+            split = self._split(example_inputs, _LARGE_CHUNK_TOKENS)
+            step, inputs = self._recorded(function, example_inputs, split)
         if split is not None and not step.is_additive:
             # It looks at what it adds to, so only the whole batch gives the right answer.
             split = None
@@ -104,9 +109,9 @@ class Cpu(CpuOps):
             ),
             Knob(
                 "chunk",
-                "Tokens of a batch that are worked on in one go.",
+                "Tokens of a batch that are worked on in one go; 0 goes by the size of the gradients.",
                 self.chunk,
-                tuple(64 * power for power in powers[:6]),
+                (0, *(64 * power for power in powers[:6])),
                 changes_results=True,
             ),
         )
@@ -150,6 +155,9 @@ class Cpu(CpuOps):
 
     def close(self) -> None:
         self.team.close()
+
+    def _split(self, examples: Sequence[npt.NDArray[Any]], chunk: int) -> Split | None:
+        return choose_split([array.shape for array in examples], self.lanes, chunk)
 
     def _recorded(
         self, function: Callable[..., Sequence[Tensor]], examples: Sequence[npt.NDArray[Any]], split: Split | None
