@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from alpha_bench.report import Report
+import attrs
+
+from alpha_bench.report import Report, read_report
 from alpha_core.errors import AlphaError
 from benchmarks.contest import Contest
 from benchmarks.entrant import Entrant
@@ -85,10 +87,22 @@ def _measure(options: argparse.Namespace) -> int:
         print(table_of(name, report), flush=True)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            report.write(out / f"{name}.json")
+            path = out / f"{name}.json"
+            (_beside_others(report, path) if only else report).write(path)
             if out == RESULTS:
                 PAGE.write_text(rendered(), encoding="utf-8")
     return 0
+
+
+def _beside_others(report: Report, path: Path) -> Report:
+    """Returns a report of some cases with the others that stand in a file, of the same commit on the same machine."""
+    if not path.exists():
+        return report
+    before, new = read_report(path), {result.id for result in report.results}
+    if (before.commit, before.machine) != (report.commit, report.machine):
+        return report
+    kept = [result for result in before.results if result.id not in new]
+    return attrs.evolve(report, results=[*kept, *report.results])
 
 
 def _render(*, check: bool) -> int:

@@ -70,8 +70,8 @@ def main(level: str) -> int:
     members = {folder.parent.name for folder in ROOT.glob("alpha-*/pyproject.toml")}
     targets: list[str | Path] = []
     for requirement in requirements:
-        name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0]
-        targets += ["--editable", ROOT / name] if name in members else [requirement]
+        name, extras = re.findall(r"^([A-Za-z0-9._-]+)(\[[^]]*\])?", requirement)[0]
+        targets += ["--editable", f"{ROOT / name}{extras}"] if name in members else [requirement]
 
     reason = make_venv()
     if reason is not None:

@@ -71,10 +71,6 @@ def gemm(k: "Kernel", finish: Finish, words: str = "f32") -> None:
             strip = left + (row // LEFT_WIDTH * a_panel + row % LEFT_WIDTH * a_row)
             height = k.minimum(rows - row, ROWS)
             index = (matrix * rows + row) * columns + column
-            # The result lies in rows far apart, which the processor does not foresee.
-            for line in range(0, width, 16):
-                for r in range(ROWS):
-                    k.prefetch(output.out + (index + r * columns + line))
             block = _Block(k, words, strip, a_row, a_step, height, right, b_step, steps)
             with k.if_else(remaining == width) as branch:
                 with branch.then:
