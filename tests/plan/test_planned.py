@@ -100,7 +100,9 @@ def test_the_programs_of_training_are_planned_and_none_is_run() -> None:
     assert accumulate > 2 * evaluate > 0
     assert made.planned.tensors == 4 * 4 * made.parameter_count
     assert backend.uploaded < 1000, "no initial weights are made"
-    parts = made.planned.tensors + sum(made.planned.programs.values()) + (made.planned.process or 0)
+    assert made.planned.checkpoint == 3 * 4 * made.parameter_count  # weights and two moments
+    beside = made.planned.checkpoint + (made.planned.process or 0)
+    parts = made.planned.tensors + sum(made.planned.programs.values()) + beside
     assert made.peak_bytes == made.planned.peak == parts
     twice = make_plan(Planner(), batch_size=8).planned
     assert twice is not None

@@ -70,6 +70,7 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 def _planned(planned: PlannedMemory) -> Iterator[tuple[str, str]]:
     for name, size in planned.programs.items():
         yield f"program `{name}`", bytes_text(size)
+    yield "checkpoint", f"{bytes_text(planned.checkpoint)}, while it is written"
     if planned.process is not None:
         yield "process", f"{bytes_text(planned.process)}, measured: interpreter, libraries, compiled code"
 

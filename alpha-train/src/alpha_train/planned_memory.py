@@ -30,13 +30,15 @@ class PlannedMemory:
     """Weights, gradients and optimizer state: exact."""
     programs: Mapping[str, int]
     """What each recorded program holds beside them: exact, as the backend planned it."""
+    checkpoint: int
+    """Weights and optimizer state once more, on the host, while they are written: exact."""
     process: int | None
     """The interpreter, its libraries and the programs' code, as measured here; None where the system does not tell."""
 
     @property
     def peak(self) -> int:
         """The sum: a program keeps what it holds for its next call."""
-        return self.tensors + sum(self.programs.values()) + (self.process or 0)
+        return self.tensors + sum(self.programs.values()) + self.checkpoint + (self.process or 0)
 
     def to_json(self) -> dict[str, object]:
         return {**attrs.asdict(self), "peak": self.peak}
@@ -64,6 +66,7 @@ def planned_memory(
         backend=backend.description,
         tensors=memory.weights + memory.gradients + memory.optimizer,
         programs={name: program.peak_bytes or 0 for name, program in programs.items()},
+        checkpoint=memory.weights + memory.optimizer,
         process=process,
     )
 
