@@ -3,7 +3,7 @@
 import ctypes
 import math
 import threading
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -177,8 +177,9 @@ class Engine(Backend, ABC):
         """Returns x itself if its elements stand in row-major order, else a copy in which they do."""
         return x if is_contiguous(x) else self._copied(x)
 
+    @abstractmethod
     def _copied(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """Returns a contiguous copy."""
 
 
 def _in_place(tensor: Tensor) -> Tensor:

@@ -25,7 +25,6 @@ class Function:
         self._locals: list[str] = []
         self._lines: list[str] = []
         self._count = 0
-        self._block = "entry"
         self.parameters = [Value(self, type_, f"%p{index}") for index, type_ in enumerate(parameters)]
 
     # Instructions
@@ -143,10 +142,6 @@ class Function:
 
     def extract(self, value: Value, lane: Number) -> Value:
         return self.emit(value.type.scalar, f"extractelement {value}, {self.lift(lane, i64)}")
-
-    def insert(self, value: Value, element: Number, lane: Number) -> Value:
-        scalar = self.lift(element, value.type.scalar)
-        return self.emit(value.type, f"insertelement {value}, {scalar}, {self.lift(lane, i64)}")
 
     # Intrinsics and calls
 
@@ -367,7 +362,6 @@ class Function:
         return f"{purpose}{self._count}"
 
     def _open(self, label: str) -> None:
-        self._block = label
         self._lines.append(f"{label}:")
 
     def _jump(self, label: str) -> None:
