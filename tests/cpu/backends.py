@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from alpha_core.file_cache import FileCache
+from alpha_core.recording.launch import Launch
 from alpha_tensor.cpu.backend import Cpu
-from alpha_tensor.cpu.cache import ObjectCache
-from alpha_tensor.cpu.engine import SIGNATURE, Launch
-from alpha_tensor.cpu.storage import address_of
+from alpha_tensor.cpu.engine import SIGNATURE, argument_table
+from alpha_tensor.cpu.memory import address_of
 from alpha_tensor.cpu.target import LEVELS, host_target, target_of
 
 __all__ = ["InParts", "cpu", "levels"]
@@ -18,19 +19,19 @@ def levels() -> list[str]:
 
 def cpu(folder: Path, level: str | None = None, threads: int = 1) -> Cpu:
     """Returns a backend with a kernel cache of its own."""
-    return Cpu(target_of(level) if level else None, threads=threads, cache=ObjectCache(folder))
+    return Cpu(target_of(level) if level else None, threads=threads, cache=FileCache("kernels", folder))
 
 
 class InParts(Cpu):
     """Runs every launch as `parts` threads would, one share after the other, the last one first."""
 
     def __init__(self, folder: Path, parts: int, level: str | None = None) -> None:
-        super().__init__(target_of(level) if level else None, threads=1, cache=ObjectCache(folder))
+        super().__init__(target_of(level) if level else None, threads=1, cache=FileCache("kernels", folder))
         self.parts = parts
 
-    def run(self, launch: Launch) -> None:
+    def execute(self, launch: Launch) -> None:
         """Runs the shares of a launch."""
-        table = launch.table(address_of)
+        table = argument_table(launch, address_of)
         kernel = SIGNATURE(self.jit.address(launch.spec))
         for part in reversed(range(self.parts)):
             kernel(table.ctypes.data, part, self.parts)

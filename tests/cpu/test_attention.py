@@ -19,9 +19,9 @@ from alpha_core.backend import Backend
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream
+from alpha_core.recording.storage import is_contiguous, view_of
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.backend import Cpu
-from alpha_tensor.cpu.storage import is_contiguous, view_of
 from alpha_tensor.cpu_ref.backend import CpuRef
 
 Array = npt.NDArray[Any]

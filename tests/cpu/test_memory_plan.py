@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 pytest.importorskip("llvmlite")
 
 from alpha_core.dtype import DType
+from alpha_core.recording.launch import KernelSpec, Launch
+from alpha_core.recording.memory_plan import plan_memory
+from alpha_core.recording.storage import ALIGNMENT, Buffer, View, view_of
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.engine import Launch
-from alpha_tensor.cpu.jit import KernelSpec
-from alpha_tensor.cpu.memory_plan import plan_memory
-from alpha_tensor.cpu.storage import ALIGNMENT, Buffer, View, view_of
 
 
 def tensor(nbytes: int) -> Tensor:

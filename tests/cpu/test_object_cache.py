@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from alpha_tensor.cpu.cache import ObjectCache
-from alpha_tensor.cpu.jit import Jit, KernelSpec
+from alpha_core.file_cache import FileCache
+from alpha_core.recording.launch import KernelSpec
+from alpha_tensor.cpu.jit import Jit
 from alpha_tensor.cpu.kernel import Kernel
 from alpha_tensor.cpu.target import host_target
 
@@ -38,10 +39,10 @@ def run(jit: Jit, spec: KernelSpec) -> list[float]:
 
 
 def test_a_second_process_start_compiles_nothing(tmp_path: Path) -> None:
-    first = Jit(host_target(), ObjectCache(tmp_path))
+    first = Jit(host_target(), FileCache("kernels", tmp_path))
     assert run_fill(first, 3.0) == [3.0] * 5
     assert first.compiled == 1
-    second = Jit(host_target(), ObjectCache(tmp_path))
+    second = Jit(host_target(), FileCache("kernels", tmp_path))
     assert run_fill(second, 3.0) == [3.0] * 5
     assert second.compiled == 0
 
@@ -51,21 +52,21 @@ def test_a_kernel_of_a_plugin_is_compiled_again_when_its_author_changed_it(tmp_p
         names: dict[str, Any] = {"__name__": "somebodys_plugin"}
         code = f"def fill(k, value):\n    out = k.pointer()\n    out[0] = {source}\n"
         exec(code, names)
-        jit = Jit(host_target(), ObjectCache(tmp_path))
+        jit = Jit(host_target(), FileCache("kernels", tmp_path))
         assert run(jit, KernelSpec.of(names["fill"], value=3.0))[0] == want
     assert len(list(tmp_path.glob("*/*.o"))) == 2
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "garbage"])
 def test_a_damaged_file_is_compiled_again_and_replaced(tmp_path: Path, damage: str) -> None:
-    run_fill(Jit(host_target(), ObjectCache(tmp_path)), 4.0)
+    run_fill(Jit(host_target(), FileCache("kernels", tmp_path)), 4.0)
     (path,) = tmp_path.glob("*/*.o")
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     damaged = {"truncate": whole[:-7], "flip": bytes(flipped), "empty": b"", "garbage": b"x" * 500}
     path.write_bytes(damaged[damage])
-    again = Jit(host_target(), ObjectCache(tmp_path))
+    again = Jit(host_target(), FileCache("kernels", tmp_path))
     assert run_fill(again, 4.0) == [4.0] * 5
     assert again.compiled == 1
     assert path.read_bytes() == whole
@@ -75,18 +76,18 @@ def test_a_damaged_file_is_compiled_again_and_replaced(tmp_path: Path, damage: s
 def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
-        assert run_fill(Jit(host_target(), ObjectCache(tmp_path / "kernels")), 5.0) == [5.0] * 5
+        assert run_fill(Jit(host_target(), FileCache("kernels", tmp_path / "kernels")), 5.0) == [5.0] * 5
     finally:
         tmp_path.chmod(0o700)
 
 
 def test_a_folder_that_cannot_exist_costs_only_time(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    assert run_fill(Jit(host_target(), ObjectCache(tmp_path / "file" / "kernels")), 5.0) == [5.0] * 5
+    assert run_fill(Jit(host_target(), FileCache("kernels", tmp_path / "file" / "kernels")), 5.0) == [5.0] * 5
 
 
 def compile_in_child(folder: str, results: "multiprocessing.Queue[list[float]]") -> None:
-    results.put(run_fill(Jit(host_target(), ObjectCache(Path(folder))), 6.0))
+    results.put(run_fill(Jit(host_target(), FileCache(Path(folder))), 6.0))
 
 
 def test_processes_may_fill_one_folder_at_once(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_processes_may_fill_one_folder_at_once(tmp_path: Path) -> None:
 def test_another_processor_or_version_has_files_of_its_own(tmp_path: Path) -> None:
     from alpha_tensor.cpu.target import target_of
 
-    run_fill(Jit(host_target(), ObjectCache(tmp_path)), 7.0)
-    other = Jit(target_of("portable"), ObjectCache(tmp_path))
+    run_fill(Jit(host_target(), FileCache("kernels", tmp_path)), 7.0)
+    other = Jit(target_of("portable"), FileCache("kernels", tmp_path))
     assert run_fill(other, 7.0) == [7.0] * 5
     assert other.compiled == (host_target().level != "portable")

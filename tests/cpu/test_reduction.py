@@ -9,9 +9,9 @@ pytest.importorskip("llvmlite")
 
 from tests.cpu.backends import cpu, levels
 
+from alpha_core.recording.step import Recording, Step
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.backend import Cpu
-from alpha_tensor.cpu.recording import Recording, Step
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from alpha_core import expression as ex
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError
 from alpha_core.expression import X
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.storage import View, view_of
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.backend import Cpu
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.activation import bias_activation
-from alpha_tensor.cpu.storage import View, view_of
 from alpha_testkit.compare import assert_close, assert_same_bits
 from alpha_testkit.op_cases import OP_CASES, Case, Stored
 from alpha_testkit.op_cases.case import leaves

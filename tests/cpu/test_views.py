@@ -15,10 +15,10 @@ from tests.cpu.backends import cpu
 
 from alpha_core.dtype import DType
 from alpha_core.errors import BackendError
+from alpha_core.recording.step import Recording
+from alpha_core.recording.storage import view_of
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.backend import Cpu
-from alpha_tensor.cpu.recording import Recording
-from alpha_tensor.cpu.storage import view_of
 
 Array = npt.NDArray[np.float32]
 

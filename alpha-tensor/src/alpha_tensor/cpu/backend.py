@@ -8,17 +8,18 @@ import numpy.typing as npt
 
 from alpha_core.dtype import DType
 from alpha_core.errors import BackendError
+from alpha_core.file_cache import FileCache
 from alpha_core.knob import Knob, check_knob
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.step import Recording, Step
+from alpha_core.recording.storage import buffer_of
 from alpha_core.tensor import Tensor
 from alpha_core.trace import Span
-from alpha_tensor.cpu.cache import ObjectCache
-from alpha_tensor.cpu.jit import Jit, KernelSpec, Progress
+from alpha_tensor.cpu.jit import Jit, Progress
 from alpha_tensor.cpu.kernels.probe import flops_of_round, probe
 from alpha_tensor.cpu.ops import CpuOps
 from alpha_tensor.cpu.program import CpuProgram
-from alpha_tensor.cpu.recording import Recording, Step, buffer_of
 from alpha_tensor.cpu.split import Split, choose_split
-from alpha_tensor.cpu.storage import Buffer
 from alpha_tensor.cpu.target import Target, host_target
 from alpha_tensor.cpu.team import Team, default_threads
 
@@ -46,13 +47,13 @@ class Cpu(CpuOps):
         target: Target | None = None,
         *,
         threads: int | None = None,
-        cache: ObjectCache | None = None,
+        cache: FileCache | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Takes this machine's processor and threads unless told otherwise; `progress` hears of long compilations."""
         super().__init__()
         self.target = target or host_target()
-        self.jit = Jit(self.target, cache or ObjectCache(), progress)
+        self.jit = Jit(self.target, cache or FileCache("kernels"), progress)
         self.threads = threads or default_threads()
         self.lanes = min(self.threads, _MOST_LANES)
         self.chunk = 0
@@ -182,5 +183,5 @@ class Cpu(CpuOps):
         step = Step.of(recording.launches, totals, inputs)
         for buffer in map(buffer_of, totals):
             if buffer.memory is None:  # it outlives the call, so it lies outside of the arena
-                buffer.memory = Buffer.allocate(buffer.nbytes).memory
+                buffer.memory = self.allocate(buffer.nbytes).memory
         return step, inputs

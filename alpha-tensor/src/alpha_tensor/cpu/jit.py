@@ -13,46 +13,20 @@ import attrs
 import llvmlite
 import llvmlite.binding as llvm
 
-from alpha_core.expression import Expression
-from alpha_tensor.cpu.cache import ObjectCache
+from alpha_core.file_cache import FileCache
+from alpha_core.recording.launch import KernelSpec
 from alpha_tensor.cpu.kernel import Kernel
 from alpha_tensor.cpu.target import Target
 
-__all__ = ["Jit", "KernelSpec"]
+__all__ = ["Jit", "Progress"]
 
 Progress = Callable[[str], None]
-
-
-@attrs.frozen
-class KernelSpec:
-    """A kernel and the parameters that it is generated with."""
-
-    build: Callable[..., None]
-    parameters: tuple[tuple[str, Any], ...] = ()
-
-    @classmethod
-    def of(cls, build: Callable[..., None], **parameters: Any) -> "KernelSpec":
-        return cls(build, tuple(sorted(parameters.items())))
-
-    @property
-    def name(self) -> str:
-        """What people read in traces: `gemm`, `unary exp`."""
-        words = [str(value) for name, value in self.parameters if isinstance(value, str)]
-        return " ".join([self.build.__name__, *words])
-
-    @property
-    def identity(self) -> str:
-        """Tells kernels of one version of the sources apart."""
-        shown = ", ".join(
-            f"{name}={value.to_json() if isinstance(value, Expression) else value}" for name, value in self.parameters
-        )
-        return f"{self.build.__module__}.{self.build.__name__}({shown})"
 
 
 class Jit:
     """Turns kernel specs into addresses of native functions."""
 
-    def __init__(self, target: Target, cache: ObjectCache, progress: Progress | None = None) -> None:
+    def __init__(self, target: Target, cache: FileCache, progress: Progress | None = None) -> None:
         self.target = target
         self._cache = cache
         self._progress = progress

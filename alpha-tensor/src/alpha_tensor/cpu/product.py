@@ -7,16 +7,15 @@ import attrs
 
 from alpha_core.dtype import DType
 from alpha_core.expression import Expression
+from alpha_core.recording.launch import Following, KernelSpec, Launch
+from alpha_core.recording.layout import broadcast_strides, collapse
+from alpha_core.recording.storage import View, is_contiguous, view_of
 from alpha_core.tensor import Shape, Tensor
-from alpha_tensor.cpu.engine import Following, Launch
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.finish import Finish
 from alpha_tensor.cpu.kernels.gemm import LEFT_WIDTH, gemm, panel_width
 from alpha_tensor.cpu.kernels.gemm_tiles import TILE_LINES, TILE_STEPS, gemm_tiles
 from alpha_tensor.cpu.kernels.gemv import MOST_ROWS, gemv
 from alpha_tensor.cpu.kernels.pack import TILE_WORDS, pack, panel_words
-from alpha_tensor.cpu.layout import broadcast_strides, collapse
-from alpha_tensor.cpu.storage import View, is_contiguous, view_of
 from alpha_tensor.cpu.target import Target
 
 __all__ = ["MOST_BATCH_AXES", "Epilogue", "Matrix", "batch_axes", "is_readable", "matmul_launches"]

@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.program import Program
+from alpha_core.recording.launch import KernelSpec, Launch
+from alpha_core.recording.memory_plan import plan_memory
+from alpha_core.recording.step import Step
+from alpha_core.recording.storage import ALIGNMENT, Buffer, buffer_of, view_of
 from alpha_core.tensor import Tensor
 from alpha_core.trace import Span
-from alpha_tensor.cpu.engine import Launch
-from alpha_tensor.cpu.jit import KernelSpec
+from alpha_tensor.cpu.engine import argument_table
 from alpha_tensor.cpu.kernels.walk import CALL_SLOTS, INPUT, JOB, LANE, SPAN_SLOTS, lane_sum, zero
-from alpha_tensor.cpu.memory_plan import plan_memory
-from alpha_tensor.cpu.recording import Step, buffer_of
+from alpha_tensor.cpu.memory import allocate, base_address
 from alpha_tensor.cpu.split import Split
-from alpha_tensor.cpu.storage import ALIGNMENT, Buffer, view_of
 
 if TYPE_CHECKING:
     from alpha_tensor.cpu.backend import Cpu
@@ -112,12 +113,12 @@ class CpuProgram(Program):
     def _allocate(self) -> "_Memory":
         """Makes the memory and the tables, on the first call: until then a program costs nothing but its plan."""
         step, split = self._step, self._split
-        shared = Buffer.allocate(self._before_plan.nbytes)
-        arenas = [Buffer.allocate(self._body_plan.nbytes) for _ in range(split.lanes)]
-        sums = Buffer.allocate((split.lanes - 1) * self._sum_bytes)
+        shared = allocate(self._before_plan.nbytes)
+        arenas = [allocate(self._body_plan.nbytes) for _ in range(split.lanes)]
+        sums = allocate((split.lanes - 1) * self._sum_bytes)
         after = [self._lane_sum(buffer, sums) for buffer in self._sums if split.lanes > 1]
         cleared = [sums, *(buffer_of(tensor) for tensor in step.outputs if self._is_split)]
-        zeros = [Launch(KernelSpec.of(zero), values=(one.address, one.nbytes)) for one in cleared if one.nbytes]
+        zeros = [Launch(KernelSpec.of(zero), values=(base_address(one), one.nbytes)) for one in cleared if one.nbytes]
         launches = [*zeros, *step.before, *step.body, *after]
         self._backend.jit.prepare([launch.spec for launch in launches])
 
@@ -126,13 +127,13 @@ class CpuProgram(Program):
                 view = view_of(tensor)
                 key = id(view.buffer)
                 if lane > 0 and key in self._sum_offsets:
-                    base = sums.address + (lane - 1) * self._sum_bytes + self._sum_offsets[key]
+                    base = base_address(sums) + (lane - 1) * self._sum_bytes + self._sum_offsets[key]
                 elif view.buffer.memory is not None:
-                    base = view.buffer.address
+                    base = base_address(view.buffer)
                 elif key in self._before_plan.offsets:
-                    base = shared.address + self._before_plan.offsets[key]
+                    base = base_address(shared) + self._before_plan.offsets[key]
                 else:
-                    base = arenas[lane].address + self._body_plan.offsets[key]
+                    base = base_address(arenas[lane]) + self._body_plan.offsets[key]
                 return base + view.offset * tensor.dtype.itemsize
 
             return of
@@ -146,12 +147,12 @@ class CpuProgram(Program):
 
     def _lane_sum(self, buffer: Buffer, sums: Buffer) -> Launch:
         """Adds the sums of the other lanes to those of the first."""
-        first = sums.address + self._sum_offsets[id(buffer)]
-        values = (buffer.address, first, buffer.nbytes // 4, self._split.lanes - 1, self._sum_bytes)
+        first = base_address(sums) + self._sum_offsets[id(buffer)]
+        values = (base_address(buffer), first, buffer.nbytes // 4, self._split.lanes - 1, self._sum_bytes)
         return Launch(KernelSpec.of(lane_sum), values=values)
 
     def _calls(self, launches: Sequence[Launch], address: Address) -> _Calls:
-        arguments = [launch.table(address) for launch in launches]
+        arguments = [argument_table(launch, address) for launch in launches]
         table = np.zeros((len(launches), CALL_SLOTS), np.int64)
         for row, launch, slots in zip(table, launches, arguments, strict=True):
             row[:] = self._backend.jit.address(launch.spec), slots.ctypes.data

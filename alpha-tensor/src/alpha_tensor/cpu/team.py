@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.errors import BackendError, UsageError
-from alpha_tensor.cpu.jit import Jit, KernelSpec
+from alpha_core.recording.launch import KernelSpec
+from alpha_tensor.cpu.jit import Jit
 from alpha_tensor.cpu.kernels.walk import TEAM, post, serve
 
 __all__ = ["Team", "default_threads"]

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from alpha_core.expression import Expression
+from alpha_core.recording.launch import Following, KernelSpec
 from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.engine import Following
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.activation import bias_activation, bias_activation_grad
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
 

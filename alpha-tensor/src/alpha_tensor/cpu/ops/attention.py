@@ -7,9 +7,10 @@ import attrs
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream, dropout_threshold
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.storage import View, view_of
 from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Shape, Tensor
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.attention import attention
 from alpha_tensor.cpu.kernels.attention_bf16 import attention_bf16, attention_bf16_words
 from alpha_tensor.cpu.kernels.attention_cached import cached_attention
@@ -18,7 +19,6 @@ from alpha_tensor.cpu.kernels.attention_grad_bf16 import attention_grad_bf16, at
 from alpha_tensor.cpu.kernels.attention_tile import LARGEST_WIDTH
 from alpha_tensor.cpu.kernels.rotary import rotary
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
-from alpha_tensor.cpu.storage import View, view_of
 
 __all__ = ["AttentionKernels"]
 

@@ -7,22 +7,22 @@ import numpy.typing as npt
 
 from alpha_core.dtype import DType, bf16_bits, bf16_values
 from alpha_core.errors import BackendError
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.storage import View, row_major, view_of
 from alpha_core.tensor import Shape, Tensor
-from alpha_tensor.cpu.engine import Engine
-from alpha_tensor.cpu.jit import KernelSpec
+from alpha_tensor.cpu.engine import CpuEngine
 from alpha_tensor.cpu.kernels.copy import fill
-from alpha_tensor.cpu.storage import Buffer, View, as_numpy, row_major, view_of
+from alpha_tensor.cpu.memory import as_numpy
 
 __all__ = ["CreationKernels", "moved_as"]
 
 
-class CreationKernels(Engine):
+class CreationKernels(CpuEngine):
     def upload(self, array: npt.NDArray[Any], dtype: DType | None = None) -> Tensor:
         """While a step is recorded, the new tensor is a constant of the program."""
         values = np.asarray(array)
         dtype = dtype or DType.of(values)
-        buffer = Buffer.allocate(values.size * dtype.itemsize)
-        assert buffer.memory is not None
+        buffer = self.allocate(values.size * dtype.itemsize)
         with np.errstate(all="ignore"):
             buffer.memory.view(dtype.numpy).reshape(values.shape)[...] = _elements(values, dtype)
         return Tensor(values.shape, dtype, View(buffer, row_major(values.shape)))

@@ -2,9 +2,9 @@
 
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError, ShapeError
+from alpha_core.recording.launch import KernelSpec
 from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.choose import draw, limited_shares, shares
 from alpha_tensor.cpu.ops.indexing import IndexingKernels
 

@@ -5,9 +5,9 @@ import math
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream, dropout_threshold
+from alpha_core.recording.launch import KernelSpec
 from alpha_core.shape import require_dtype
 from alpha_core.tensor import Shape, Tensor
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.dropout import dropout
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
 

@@ -4,20 +4,18 @@ import math
 
 from alpha_core.dtype import DType
 from alpha_core.errors import DTypeError, OpError, ShapeError
+from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.shape import normalize_axis, require_dtype, require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.engine import Launch
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.embedding import embedding, embedding_add, embedding_grad, token_chains
 from alpha_tensor.cpu.kernels.indexing import argmax, gather, gather_grad, top_k, write_rows
+from alpha_tensor.cpu.memory import as_numpy
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
-from alpha_tensor.cpu.ops.update import UpdateKernels
-from alpha_tensor.cpu.storage import as_numpy
 
 __all__ = ["IndexingKernels"]
 
 
-class IndexingKernels(ReductionKernels, UpdateKernels):
+class IndexingKernels(ReductionKernels):
     """Indices outside their range are found where tensors have values; while a step is recorded they have none."""
 
     def gather(self, x: Tensor, index: Tensor, axis: int) -> Tensor:

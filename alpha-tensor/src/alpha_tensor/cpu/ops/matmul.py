@@ -2,9 +2,9 @@
 
 from alpha_core.dtype import DType
 from alpha_core.errors import ShapeError
+from alpha_core.recording.launch import KernelSpec
 from alpha_core.shape import matmul_shape, require_dtype, require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.finish import Finish
 from alpha_tensor.cpu.kernels.gemv import MOST_ROWS, gemv
 from alpha_tensor.cpu.ops.reduction import ReductionKernels

@@ -1,139 +1,28 @@
-"""Ops that move elements. In a recorded step they are views where strides can say it; see `cpu.aliases`."""
+"""Copying and joining."""
 
-import math
 from collections.abc import Sequence
 
-from alpha_core.dtype import DType
-from alpha_core.errors import DTypeError, ShapeError
-from alpha_core.ops.elementwise import Operand
-from alpha_core.shape import broadcast_shapes, cat_shape, normalize_axis, reshaped, slice_shape, transposed
-from alpha_core.tensor import Shape, Tensor
-from alpha_tensor.cpu.jit import KernelSpec
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.layout import collapse
+from alpha_core.recording.storage import row_major, view_of
+from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.copy import join, transpose
-from alpha_tensor.cpu.layout import broadcast_strides, collapse, reshape_strides
 from alpha_tensor.cpu.ops.creation import moved_as
 from alpha_tensor.cpu.ops.elementwise import ElementwiseKernels
-from alpha_tensor.cpu.ops.placed import Piece, Placed
-from alpha_tensor.cpu.storage import View, row_major, view_of
 
 __all__ = ["MovementKernels"]
 
-_MOST_PIECES = 16  # that one kernel joins
-
 
 class MovementKernels(ElementwiseKernels):
-    def reshape(self, x: Tensor, shape: Shape) -> Tensor:
-        wanted = reshaped(x.shape, tuple(shape))
-        view = view_of(x)
-        strides = reshape_strides(x.shape, view.strides, wanted)
-        if strides is not None:
-            return self._seen(x, wanted, strides, view.offset)
-        copy = self._copied(x)
-        return Tensor(wanted, x.dtype, View(view_of(copy).buffer, row_major(wanted)))
-
-    def transpose(self, x: Tensor, axes: tuple[int, ...]) -> Tensor:
-        shape, view = transposed(x.shape, tuple(axes)), view_of(x)
-        return self._seen(x, shape, tuple(view.strides[axis] for axis in axes), view.offset)
-
-    def broadcast_to(self, x: Tensor, shape: Shape) -> Tensor:
-        target, view = tuple(shape), view_of(x)
-        if len(target) < x.ndim or broadcast_shapes("broadcast_to", x.shape, target) != target:
-            raise ShapeError(f"`broadcast_to`: {list(x.shape)} cannot become {list(target)}")
-        return self._seen(x, target, broadcast_strides(x.shape, view.strides, target), view.offset)
-
-    def slice(self, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
-        axis, view = normalize_axis("slice", axis, x.ndim), view_of(x)
-        shape = slice_shape(x.shape, axis, start, stop)
-        return self._seen(x, shape, view.strides, view.offset + start * view.strides[axis])
-
-    def slice_grad(self, grad: Tensor, axis: int, start: int, length: int) -> Tensor:
-        """In a recorded step nothing moves before somebody looks: gradients of slices that meet are joined at once."""
-        axis = normalize_axis("slice_grad", axis, grad.ndim)
-        stop = start + grad.shape[axis]
-        if not 0 <= start <= stop <= length:
-            raise ShapeError(f"`slice_grad`: {start}:{stop} is outside an axis of length {length}")
-        shape = (*grad.shape[:axis], length, *grad.shape[axis + 1 :])
-        if self.recorder is None:
-            return self._join([Piece(start, grad)], shape, axis, grad.dtype)
-        return self._placed(Placed(self._join, shape, axis, (Piece(start, grad),)), grad.dtype)
-
-    def add(self, a: Operand, b: Operand) -> Tensor:
-        both = _merged(a, b)
-        return super().add(a, b) if both is None or not isinstance(a, Tensor) else self._placed(both, a.dtype)
-
-    def cat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        if not tensors:
-            raise ShapeError("`cat`: no tensors given")
-        if len({tensor.dtype for tensor in tensors}) != 1:
-            listed = ", ".join(sorted({tensor.dtype.value for tensor in tensors}))
-            raise DTypeError(f"`cat`: tensors are {listed}; nothing is converted silently", hint="use `cast`")
-        axis = normalize_axis("cat", axis, tensors[0].ndim)
-        shape = cat_shape([tensor.shape for tensor in tensors], axis)
-        pieces, start = [], 0
-        for tensor in tensors:
-            pieces.append(Piece(start, tensor))
-            start += tensor.shape[axis]
-        return self._join(pieces, shape, axis, tensors[0].dtype)
-
-    def _seen(self, x: Tensor, shape: Shape, strides: tuple[int, ...], offset: int) -> Tensor:
-        """Returns another view of x, or a copy of it where other tensors may be written at any time."""
-        seen = Tensor(shape, x.dtype, View(view_of(x).buffer, strides, offset))
-        if self.recorder is None:
-            return self._copied(seen)
-        self.recorder.aliases.add(x, seen)
-        return seen
-
-    def _placed(self, placed: Placed, dtype: DType) -> Tensor:
-        out = Tensor(placed.shape, dtype, placed)
-        for piece in placed.pieces:
-            self.recorder.aliases.add(piece.tensor, out)
-        return out
-
-    def _join(self, pieces: Sequence[Piece], shape: Shape, axis: int, dtype: DType) -> Tensor:
-        """Returns a tensor of this shape that has the pieces along an axis, in ascending order, and zeros elsewhere."""
-        out = self.empty(shape, dtype)
-        if out.size == 0:
-            return out
-        rows, inner = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
-        parts: list[tuple[int, Tensor | None]] = []  # width and contents
-        reached = 0
-        for piece in pieces:
-            parts += [((piece.start - reached) * inner, None)] if piece.start > reached else []
-            parts += [(piece.length(axis) * inner, piece.tensor)] if piece.length(axis) else []
-            reached = piece.start + piece.length(axis)
-        parts += [((shape[axis] - reached) * inner, None)] if reached < shape[axis] else []
-        if len(parts) > _MOST_PIECES:
-            half = pieces[len(pieces) // 2].start
-            low = [piece for piece in pieces if piece.start < half]
-            high = [Piece(piece.start - half, piece.tensor) for piece in pieces if piece.start >= half]
-            sides = [
-                self._join(some, (*shape[:axis], length, *shape[axis + 1 :]), axis, dtype)
-                for some, length in ((low, half), (high, shape[axis] - half))
-            ]
-            return self._join([Piece(0, sides[0]), Piece(half, sides[1])], shape, axis, dtype)
+    def _join_parts(self, out: Tensor, rows: int, parts: Sequence[tuple[int, Tensor | None]]) -> None:
         matrices = [None if tensor is None else self._matrix(tensor, rows, width) for width, tensor in parts]
         given = [matrix for matrix in matrices if matrix is not None]
         self.launch(
-            KernelSpec.of(join, type_=moved_as(dtype), pieces="".join("0" if m is None else "x" for m in matrices)),
+            KernelSpec.of(join, type_=moved_as(out.dtype), pieces="".join("0" if m is None else "x" for m in matrices)),
             writes=[out],
             reads=given,
             values=[rows, *(width for width, _ in parts), *(view_of(matrix).strides[0] for matrix in given)],
         )
-        return out
-
-    def _matrix(self, x: Tensor, rows: int, width: int) -> Tensor:
-        """Returns x as a matrix whose rows are contiguous."""
-        view = view_of(x)
-        strides = reshape_strides(x.shape, view.strides, (rows, width))
-        if strides is None or (width > 1 and strides[1] != 1):
-            view = view_of(self._copied(x))
-            strides = (width, 1)
-        return Tensor((rows, width), x.dtype, View(view.buffer, strides, view.offset))
-
-    def _copied(self, x: Tensor) -> Tensor:
-        out = self.empty(x.shape, x.dtype)
-        self._copy_into(out, x)
-        return out
 
     def _copy_into(self, out: Tensor, x: Tensor) -> None:
         """Copies x, of any strides, to a contiguous tensor of its shape."""
@@ -153,10 +42,3 @@ class MovementKernels(ElementwiseKernels):
             reads=[x],
             values=[*walks[0], *walks[1], *walks[2], *turned],
         )
-
-
-def _merged(a: Operand, b: Operand) -> Placed | None:
-    """Returns the sum of two gradients of slices if they do not overlap."""
-    if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.dtype is b.dtype):
-        return None
-    return a.storage.merged(b.storage) if isinstance(a.storage, Placed) and isinstance(b.storage, Placed) else None

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
+from alpha_core.recording.launch import KernelSpec, Launch
+from alpha_core.recording.layout import collapse
+from alpha_core.recording.storage import view_of
 from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.engine import Launch
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.norm import norm, norm_grad, sum_blocks
 from alpha_tensor.cpu.kernels.rows import ROW_AXES
-from alpha_tensor.cpu.layout import collapse
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
-from alpha_tensor.cpu.storage import view_of
 
 __all__ = ["NormalizationKernels"]
 

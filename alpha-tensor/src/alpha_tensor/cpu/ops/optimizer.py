@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 
 from alpha_core.errors import OpError
+from alpha_core.recording.launch import KernelSpec
 from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.adamw import adamw
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
-from alpha_tensor.cpu.ops.update import UpdateKernels
 
 __all__ = ["OptimizerKernels"]
 
 
-class OptimizerKernels(ReductionKernels, UpdateKernels):
+class OptimizerKernels(ReductionKernels):
     def adamw_update(
         self,
         parameters: Sequence[Tensor],

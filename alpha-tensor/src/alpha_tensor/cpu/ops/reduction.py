@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from alpha_core.dtype import DType
 from alpha_core.errors import DTypeError, OpError, ShapeError
 from alpha_core.ops.reduction import Axes
+from alpha_core.recording.launch import KernelSpec, Launch
+from alpha_core.recording.layout import reshape_strides
+from alpha_core.recording.storage import View, row_major, view_of
 from alpha_core.shape import normalize_axes, reduced_shape, require_floating
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.engine import Launch
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.reduce import SQUARES_BLOCK, reduce_columns, reduce_rows, squares, total
-from alpha_tensor.cpu.layout import reshape_strides
 from alpha_tensor.cpu.ops.movement import MovementKernels
-from alpha_tensor.cpu.storage import View, row_major, view_of
 
 __all__ = ["ReductionKernels"]
 

@@ -4,13 +4,13 @@ import numpy as np
 
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError, ShapeError
+from alpha_core.recording.launch import KernelSpec
 from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.jit import KernelSpec
 from alpha_tensor.cpu.kernels.cross_entropy import cross_entropy, cross_entropy_grad
 from alpha_tensor.cpu.kernels.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
+from alpha_tensor.cpu.memory import as_numpy
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
-from alpha_tensor.cpu.storage import as_numpy
 
 __all__ = ["SoftmaxKernels"]
 

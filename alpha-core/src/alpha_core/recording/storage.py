@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-import numpy as np
-import numpy.typing as npt
 
+from alpha_core.dtype import DType
 from alpha_core.tensor import Tensor
 
-__all__ = ["Buffer", "Deferred", "View", "address_of", "as_numpy", "is_contiguous", "row_major", "view_of"]
+__all__ = [
+    "ALIGNMENT",
+    "Buffer",
+    "Deferred",
+    "View",
+    "buffer_of",
+    "is_contiguous",
+    "row_major",
+    "stored_bytes",
+    "stored_dtype",
+    "view_of",
+]
 
-ALIGNMENT = 64  # a cache line, and the widest register
+ALIGNMENT = 64
+"""Bytes. A cache line, the widest register of a CPU, and more than any vector that a GPU loads at once."""
 
 
 @attrs.define(eq=False)
@@ -21,19 +32,8 @@ class Buffer:
     """A run of bytes. One with `memory` exists; one without belongs to a program that is being recorded."""
 
     nbytes: int
-    memory: npt.NDArray[np.uint8] | None = None
-
-    @classmethod
-    def allocate(cls, nbytes: int) -> "Buffer":
-        """Reserves bytes that start at a multiple of `ALIGNMENT`; the system gives pages when they are first used."""
-        raw = np.empty(nbytes + ALIGNMENT, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
-        return cls(nbytes, raw[start : start + nbytes])
-
-    @property
-    def address(self) -> int:
-        assert self.memory is not None, "a recorded tensor has no address before its program is planned"
-        return self.memory.ctypes.data
+    memory: Any = None
+    """What the backend knows the bytes by, such as an array or an allocation on a device."""
 
 
 @attrs.frozen(eq=False)
@@ -43,6 +43,8 @@ class View:
     buffer: Buffer
     strides: tuple[int, ...]
     offset: int = 0
+    stored: DType | None = None
+    """What elements are kept as where that is not the tensor's dtype: f16 or bf16 for an f32 tensor."""
 
 
 class Deferred(ABC):
@@ -61,6 +63,21 @@ def view_of(tensor: Tensor) -> View:
     return storage
 
 
+def buffer_of(tensor: Tensor) -> Buffer:
+    """Returns the buffer that a tensor looks into."""
+    return view_of(tensor).buffer
+
+
+def stored_dtype(tensor: Tensor) -> DType:
+    """Returns what a tensor's elements are kept as."""
+    return view_of(tensor).stored or tensor.dtype
+
+
+def stored_bytes(tensor: Tensor) -> int:
+    """Returns the bytes that a tensor's elements take where they are kept."""
+    return tensor.size * stored_dtype(tensor).itemsize
+
+
 def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     """Returns the strides of a contiguous array."""
     strides, stride = [0] * len(shape), 1
@@ -74,20 +91,3 @@ def is_contiguous(tensor: Tensor) -> bool:
     """Whether the elements stand in row-major order without gaps; axes of length 1 have any stride."""
     pairs = zip(tensor.shape, view_of(tensor).strides, row_major(tensor.shape), strict=True)
     return math.prod(tensor.shape) == 0 or all(length == 1 or have == need for length, have, need in pairs)
-
-
-def address_of(tensor: Tensor) -> int:
-    """Returns where the first element of a tensor in memory is."""
-    view = view_of(tensor)
-    return view.buffer.address + view.offset * tensor.dtype.itemsize
-
-
-def as_numpy(tensor: Tensor) -> npt.NDArray[Any]:
-    """Returns a numpy view of a tensor in memory."""
-    view, dtype = view_of(tensor), tensor.dtype.numpy
-    assert view.buffer.memory is not None
-    start = view.offset * dtype.itemsize
-    count = 1 + sum((length - 1) * stride for length, stride in zip(tensor.shape, view.strides, strict=True))
-    flat = view.buffer.memory[start : start + count * dtype.itemsize if 0 not in tensor.shape else start].view(dtype)
-    strides = tuple(stride * dtype.itemsize for stride in view.strides)
-    return np.lib.stride_tricks.as_strided(flat, tensor.shape, strides, writeable=False)

@@ -1,15 +1,17 @@
 """Assignment and accumulation in place: the destination stays where it is in memory."""
 
 from alpha_core.errors import BackendError
+from alpha_core.recording.movement import MovementLaunches
+from alpha_core.recording.storage import is_contiguous, view_of
 from alpha_core.shape import operand_dtype, require_dtype, require_shape
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.ops.movement import MovementKernels
-from alpha_tensor.cpu.storage import is_contiguous, view_of
 
-__all__ = ["UpdateKernels"]
+__all__ = ["UpdateLaunches"]
 
 
-class UpdateKernels(MovementKernels):
+class UpdateLaunches(MovementLaunches):
+    """Nothing is left to say for a backend."""
+
     def assign(self, destination: Tensor, source: Tensor) -> None:
         require_shape("assign", "source", source, destination.shape)
         require_dtype("assign", "source", source, destination.dtype)

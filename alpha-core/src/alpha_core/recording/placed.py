@@ -6,8 +6,8 @@ from itertools import pairwise
 import attrs
 
 from alpha_core.dtype import DType
+from alpha_core.recording.storage import Deferred, View, view_of
 from alpha_core.tensor import Shape, Tensor
-from alpha_tensor.cpu.storage import Deferred, View, view_of
 
 __all__ = ["Piece", "Placed"]
 

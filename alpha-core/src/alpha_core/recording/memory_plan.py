@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from alpha_tensor.cpu.engine import Launch
-from alpha_tensor.cpu.recording import buffer_of
-from alpha_tensor.cpu.storage import ALIGNMENT, Buffer
+from alpha_core.recording.launch import Launch
+from alpha_core.recording.storage import ALIGNMENT, Buffer, buffer_of
 
 __all__ = ["MemoryPlan", "plan_memory"]
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import attrs
 
 from alpha_core.dtype import DType
+from alpha_core.recording.aliases import Aliases
+from alpha_core.recording.launch import Following, Launch
+from alpha_core.recording.storage import Buffer, buffer_of, is_contiguous, view_of
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.aliases import Aliases
-from alpha_tensor.cpu.engine import Following, Launch
-from alpha_tensor.cpu.storage import Buffer, View, is_contiguous, view_of
 
-__all__ = ["Recording", "Step", "buffer_of"]
+__all__ = ["Recording", "Step"]
 
 _SHORTLY = 12  # launches: two products of one tensor, with their packs
 
@@ -63,10 +63,6 @@ class Step:
             )
             for launch in self.body
         )
-
-
-def buffer_of(tensor: Tensor) -> Buffer:
-    return view_of(tensor).buffer
 
 
 def _needed(launches: list[Launch], outputs: Sequence[Tensor]) -> list[Launch]:
@@ -205,7 +201,7 @@ def _key(launch: Launch) -> object:
 
 def _place(tensor: Tensor) -> tuple[object, ...]:
     view = view_of(tensor)
-    return id(view.buffer), view.offset, view.strides, tensor.shape, tensor.dtype
+    return id(view.buffer), view.offset, view.strides, view.stored, tensor.shape, tensor.dtype
 
 
 def _form(tensor: Tensor) -> tuple[object, ...]:
@@ -220,5 +216,5 @@ def _on_buffers(launch: Launch, same: dict[int, Buffer]) -> Launch:
     for tensor in launch.reads:
         view = view_of(tensor)
         buffer = same.get(id(view.buffer), view.buffer)
-        reads.append(Tensor(tensor.shape, tensor.dtype, View(buffer, view.strides, view.offset)))
+        reads.append(Tensor(tensor.shape, tensor.dtype, attrs.evolve(view, buffer=buffer)))
     return attrs.evolve(launch, reads=tuple(reads))

@@ -6,8 +6,8 @@ move to a copy; see `Engine.own`. Outside of a recording no two tensors share wh
 
 from weakref import ref
 
+from alpha_core.recording.storage import Buffer, view_of
 from alpha_core.tensor import Tensor
-from alpha_tensor.cpu.storage import Buffer, view_of
 
 __all__ = ["Aliases"]
 
