@@ -5,7 +5,7 @@ from abc import abstractmethod
 from alpha_core.dtype import DType
 from alpha_core.errors import DTypeError
 from alpha_core.ops.elementwise import Operand
-from alpha_core.recording.engine import Engine
+from alpha_core.recording.creation import CreationLaunches
 from alpha_core.recording.launch import Following
 from alpha_core.shape import broadcast_shapes, operand_dtype, require_floating
 from alpha_core.tensor import Tensor
@@ -13,7 +13,7 @@ from alpha_core.tensor import Tensor
 __all__ = ["ElementwiseLaunches", "plain_number", "sums"]
 
 
-class ElementwiseLaunches(Engine):
+class ElementwiseLaunches(CreationLaunches):
     """A backend says with `_fill` how the ops are computed, by name."""
 
     def cast(self, x: Tensor, dtype: DType) -> Tensor:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from alpha_core.recording.creation import moved_as
 from alpha_core.recording.launch import KernelSpec
 from alpha_core.recording.layout import collapse
 from alpha_core.recording.storage import row_major, view_of
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.copy import join, transpose
-from alpha_tensor.cpu.ops.creation import moved_as
 from alpha_tensor.cpu.ops.elementwise import ElementwiseKernels
 
 __all__ = ["MovementKernels"]
