@@ -203,9 +203,8 @@ class Memory(Arithmetic):
         self, name: str, place: Place, operands: tuple[Value, ...], scope: Scope, order: Order = "relaxed"
     ) -> Value:
         floats = name in ("AtomicLoad", "AtomicExchange") or name.endswith("EXT")
-        self._atomic_type(
-            name, place, add=name == "AtomicFAddEXT", floats=floats, extreme=name[7:11] in ("FMax", "FMin")
-        )
+        extreme = name in ("AtomicFMaxEXT", "AtomicFMinEXT")
+        self._atomic_type(name, place, add=name == "AtomicFAddEXT", floats=floats, extreme=extreme)
         target = place.target()
         result = self.emit(place.element, name, target, self._scope_id(scope), self.constant(i32, 0), *operands)
         self._semantics.append((self._code.body[-1], 5, self._order(place, order)))

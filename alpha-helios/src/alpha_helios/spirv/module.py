@@ -107,7 +107,7 @@ class Module:
         return self._unique[key]
 
     def declare(self, name: str, *operands: int, result: int = 0) -> int:
-        """Declares something that may exist more than once, such as a variable, a struct or a constant to specialize."""
+        """Declares something that may exist more than once, such as a variable or a struct."""
         result = result or self.new_id()
         typed = INSTRUCTIONS[name][1][0] == "t"
         words = [operands[0], result, *operands[1:]] if typed else [result, *operands]

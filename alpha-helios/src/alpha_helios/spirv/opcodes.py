@@ -1,4 +1,4 @@
-"""Numbers of SPIR-V: the instructions, capabilities and enumerants that the assembler uses, and how operands are laid out.
+"""Numbers of SPIR-V: the instructions, capabilities and enumerants that the assembler uses, and their operands.
 
 Sources: the SPIR-V specification 1.6 revision 5, and the extensions that `CAPABILITIES` names.
 """

@@ -1,5 +1,6 @@
 """Places in memory: buffers behind addresses, memory that a workgroup shares, and arrays of one invocation."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Indexed", "Place", "Pointer", "Variable"]
 
 
-class Place:
+class Place(ABC):
     """Elements of one type in a row. Indices count elements, and are i32 or i64."""
 
     __slots__ = ("element", "kernel")
@@ -22,8 +23,9 @@ class Place:
     def __init__(self, kernel: "Kernel", element: Type) -> None:
         self.kernel, self.element = kernel, element
 
+    @abstractmethod
     def __add__(self, index: Number) -> "Place":
-        raise NotImplementedError
+        """The place `index` elements further."""
 
     def __getitem__(self, index: Number) -> Value:
         return self.load(index)
@@ -31,17 +33,17 @@ class Place:
     def __setitem__(self, index: Number, value: Number) -> None:
         self.store(index, value)
 
+    @abstractmethod
     def load(self, index: Number = 0, lanes: int = 0) -> Value:
         """Loads one element, or a vector of `lanes` neighbours."""
-        raise NotImplementedError
 
+    @abstractmethod
     def store(self, index: Number, value: Number) -> None:
         """Stores an element, or a vector into neighbours."""
-        raise NotImplementedError
 
+    @abstractmethod
     def target(self) -> int:
         """The id of a SPIR-V pointer to the first element."""
-        raise NotImplementedError
 
     def _index(self, index: Number) -> Value | int:
         """Checks an index."""

@@ -24,7 +24,7 @@ Operation = Literal["add", "mul", "max", "min", "and", "or", "xor"]
 
 
 class Subgroups(Flow):
-    """Subgroup operations. All take part that run the instruction; numbers and vectors of them are taken lane by lane."""
+    """Subgroup operations. Who runs the instruction takes part; vectors are taken lane by lane."""
 
     def subgroup_reduce(self, operation: Operation, x: Value) -> Value:
         """Combines x of all invocations, in an order that the device chooses; everyone gets the result."""
