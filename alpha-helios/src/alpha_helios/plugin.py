@@ -1,0 +1,47 @@
+"""What this package registers with Alpha: the backend `helios`."""
+
+from typing import TYPE_CHECKING
+
+from alpha_core.descriptors import BackendInfo
+from alpha_core.errors import BackendError
+from alpha_core.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from alpha_core.backend import Backend
+
+
+def _load() -> "Backend":
+    from alpha_helios.backend import Helios
+
+    return Helios()
+
+
+def _unavailable() -> str | None:
+    from alpha_helios.vulkan.loader import reason_unavailable
+
+    return reason_unavailable()
+
+
+def _unsuited() -> str | None:
+    from alpha_helios.vulkan.probe import choose_device
+
+    try:
+        info = choose_device()
+    except BackendError as error:
+        return error.message
+    return f"`{info.name}` computes on the processor" if info.software else None
+
+
+@hookimpl
+def register_backends() -> list[BackendInfo]:
+    """One backend for every GPU with Vulkan. `auto` takes it on a real one alone."""
+    return [
+        BackendInfo(
+            name="helios",
+            summary="GPUs of any maker through Vulkan 1.2, f32, f16 and bf16",
+            load=_load,
+            unavailable=_unavailable,
+            unsuited=_unsuited,
+            priority=20,
+        )
+    ]

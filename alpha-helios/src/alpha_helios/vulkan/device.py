@@ -1,0 +1,183 @@
+"""A device of Vulkan: memory, transfers, kernels and submissions in one place."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from alpha_core.file_cache import FileCache
+from alpha_helios.vulkan.commands import CommandList, CommandPool
+from alpha_helios.vulkan.device_info import DeviceInfo
+from alpha_helios.vulkan.errors import DeviceLostError
+from alpha_helios.vulkan.logical_device import LogicalDevice
+from alpha_helios.vulkan.memory import Memory
+from alpha_helios.vulkan.pipeline_cache import PipelineCache
+from alpha_helios.vulkan.pipelines import Kernel, Pipeline, Pipelines
+from alpha_helios.vulkan.slabs import device_slabs, host_slabs
+from alpha_helios.vulkan.staging import RING_BYTES, Staging
+from alpha_helios.vulkan.timeline import Queue
+from alpha_helios.vulkan.timestamps import Clock, Timestamps
+from alpha_helios.vulkan.tuning_cache import TuningCache
+from alpha_helios.vulkan.validation import Message
+
+__all__ = ["Device"]
+
+
+class Device:
+    """An open device, as a context manager. Any thread may use it; submissions are made one at a time."""
+
+    def __init__(
+        self,
+        selection: str | None = None,
+        *,
+        validate: bool | None = None,
+        ring_bytes: int = RING_BYTES,
+        pipeline_files: FileCache | None = None,
+        tuning_files: FileCache | None = None,
+    ) -> None:
+        """Opens the device whose index or part of whose name is `selection`, or `ALPHA_HELIOS_DEVICE`, or the first.
+
+        `validate` turns the validation layer on or off (default: `ALPHA_HELIOS_VALIDATION`). Raises `BackendError` if
+        there is no such device or it cannot be used.
+        """
+        self._logical = device = LogicalDevice(selection, validate)
+        self.info: DeviceInfo = device.info
+        self.features: frozenset[str] = device.info.features
+        """What kernels may require."""
+        self.memory = Memory(device_slabs(device), device.lock)
+        self.host_memory = Memory(host_slabs(device), device.lock, slab_bytes=1 << 20)
+        """Memory of the processor that the device can copy to and from."""
+        self._queue = Queue(device, device.compute_family, "kernels")
+        self._commands = CommandPool(device, self._queue, compute=True)
+        self._transfer = None
+        if device.transfer_family is not None:
+            transfer_queue = Queue(device, device.transfer_family, "transfers")
+            self._transfer = CommandPool(device, transfer_queue, compute=False)
+        self.staging = Staging(self._commands, self._transfer, self.host_memory, ring_bytes)
+        self._cache = PipelineCache(device, pipeline_files)
+        self.pipelines = Pipelines(device, self._cache)
+        self.tuning = TuningCache(device.info, tuning_files)
+        self._clock = Clock(device, self._now)
+        self._timestamps: list[Timestamps] = []
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def messages(self) -> list[Message]:
+        """Everything that the validation layer said."""
+        validation = self._logical.instance.validation
+        return [] if validation is None else validation.messages
+
+    def compile(
+        self,
+        words: bytes,
+        name: str,
+        requirements: Iterable[str] = (),
+        push_bytes: int = 0,
+        *,
+        subgroup_size: int | None = None,
+        full_subgroups: bool = False,
+        specialization: Mapping[int, int | float] | None = None,
+    ) -> Pipeline:
+        """Returns the pipeline of one kernel; see `Kernel`. Many are made faster with `prepare`."""
+        return self.pipelines.compile(
+            Kernel(
+                name=name,
+                words=words,
+                requirements=frozenset(requirements),
+                push_bytes=push_bytes,
+                subgroup_size=subgroup_size,
+                full_subgroups=full_subgroups,
+                specialization=specialization or {},
+            )
+        )
+
+    def prepare(self, kernels: Sequence[Kernel]) -> list[Pipeline]:
+        """Returns the pipelines of many kernels, compiled in parallel."""
+        return self.pipelines.prepare(kernels)
+
+    def record(self, name: str, *, reusable: bool = False) -> CommandList:
+        """Begins a list of commands; a `reusable` one may be submitted again and again and is closed by its owner."""
+        self._logical.alive()
+        return CommandList(self._commands, name, reusable)
+
+    def submit(self, commands: CommandList, what: str | None = None) -> int:
+        """Hands a list to the device and returns the number of the submission, for `wait`.
+
+        It runs after everything that was submitted or uploaded before. `what` is named in errors (default: the name of
+        the list).
+        """
+        with self._logical.lock:
+            return commands.submit(self.staging.waits(), what)
+
+    @property
+    def submitted(self) -> int:
+        """The number of the last submission."""
+        return self._queue.submitted
+
+    def done(self, value: int) -> bool:
+        """Returns, without waiting, whether a submission is done."""
+        return self._queue.reached(value)
+
+    def wait(self, value: int | None = None, what: str = "the work", timeout: float | None = None) -> None:
+        """Waits until a submission is done (default: all), at most `timeout` seconds or `ALPHA_HELIOS_TIMEOUT_S`.
+
+        Raises `DeviceTimeoutError` or `DeviceLostError`, which name `what`.
+        """
+        self._queue.wait(self._queue.submitted if value is None else value, what, timeout)
+
+    def trim(self) -> int:
+        """Waits for everything and gives memory that nobody owns back to the driver; returns its bytes."""
+        self._wait_idle()
+        return self.memory.trim() + self.host_memory.trim()
+
+    def timestamps(self, count: int) -> Timestamps:
+        """Returns room for timestamps, which its owner closes, or the device. Raises `BackendError` if it has none."""
+        timestamps = Timestamps(self._logical, count)
+        self._timestamps.append(timestamps)
+        return timestamps
+
+    def seconds(self, ticks: int) -> float:
+        """Returns a timestamp in seconds of `time.perf_counter`."""
+        return self._clock.seconds(ticks)
+
+    def calibrate(self) -> None:
+        """Compares the clocks of host and device anew, for exact `seconds`."""
+        self._clock.calibrate()
+
+    def close(self) -> None:
+        """Waits for the device and gives everything back. Raises `ValidationError` for what the layer says to that."""
+        if self._logical.handle is None:
+            return
+        with suppress(DeviceLostError):  # it was said when it was noticed; what is left is to give things back
+            self._wait_idle()
+        for timestamps in self._timestamps:
+            timestamps.close()
+        self._cache.close()
+        self.pipelines.close()
+        self.staging.close()
+        for pool in (self._commands, self._transfer):
+            if pool is not None:
+                pool.close()
+                pool.queue.close()
+        self.memory.close()
+        self.host_memory.close()
+        self._logical.close()
+
+    def _wait_idle(self) -> None:
+        self.wait()
+        if self._transfer is not None:
+            queue = self._transfer.queue
+            queue.wait(queue.submitted, "transfers")
+
+    def _now(self) -> int:
+        timestamps = Timestamps(self._logical, 1)
+        commands = self.record("a look at the clock")
+        commands.reset_timestamps(timestamps)
+        commands.timestamp(timestamps, 0)
+        self.wait(self.submit(commands), "a look at the clock")
+        (ticks,) = timestamps.read()
+        timestamps.close()
+        return ticks
