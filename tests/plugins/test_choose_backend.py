@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from types import SimpleNamespace
 
+import attrs
 import pytest
 
 from alpha_core.descriptors import BackendInfo
@@ -11,13 +12,21 @@ from alpha_core.hookspecs import hookimpl
 from alpha_core.plugins import Plugins, load_plugins
 
 
-def backend(name: str, priority: int = 0, unavailable: str | None = None) -> BackendInfo:
+def backend(
+    name: str, priority: int = 0, unavailable: str | None = None, unsuited: str | Exception | None = None
+) -> BackendInfo:
+    def check() -> str | None:
+        if isinstance(unsuited, Exception):
+            raise unsuited
+        return unsuited
+
     return BackendInfo(
         name=name,
         summary="A test.",
         priority=priority,
         load=lambda: None,  # type: ignore[arg-type,return-value]
         unavailable=lambda: unavailable,
+        unsuited=check,
     )
 
 
@@ -57,6 +66,41 @@ def test_auto_is_the_available_backend_of_highest_priority(plugins: Plugins) -> 
 def test_among_equals_auto_is_the_first_one(plugins: Plugins) -> None:
     plugins.register(bringing(backend("as_fast", 5)), name="later")
     assert plugins.choose_backend().name == "fast"
+
+
+@pytest.mark.parametrize("unsuited", ["only a software device", OSError("no such file")])
+def test_auto_passes_over_what_is_unsuited(plugins: Plugins, unsuited: str | Exception) -> None:
+    plugins.register(bringing(backend("faster", 8, unsuited=unsuited)), name="later")
+    assert plugins.choose_backend().name == "fast"
+    assert plugins.choose_backend("faster").name == "faster"
+
+
+def test_only_auto_asks_what_is_unsuited_and_no_further_than_its_choice() -> None:
+    asked: list[str] = []
+
+    def asking(name: str, priority: int) -> BackendInfo:
+        def unsuited() -> None:
+            asked.append(name)
+
+        return attrs.evolve(backend(name, priority), unsuited=unsuited)
+
+    plugins = load_plugins([])
+    plugins.register(bringing(asking("slow", 1), asking("fast", 5)), name="machines")
+    assert len(plugins.backends.available()) == 2
+    assert plugins.choose_backend("slow").name == "slow"
+    assert asked == []
+    assert plugins.choose_backend().name == "fast"
+    assert asked == ["fast"]
+
+
+def test_unsuited_backends_alone_are_an_error_with_the_reasons() -> None:
+    plugins = load_plugins([])
+    plugins.register(bringing(backend("gpu", 9, unsuited="only a software device")), name="machines")
+    with pytest.raises(
+        BackendError, match=r"no backend suits this machine \(`gpu`: only a software device\)"
+    ) as caught:
+        plugins.choose_backend()
+    assert caught.value.hint == "name one: there are `gpu`"
 
 
 def test_a_name_goes_before_any_rule(plugins: Plugins) -> None:

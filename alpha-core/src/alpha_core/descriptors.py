@@ -46,10 +46,16 @@ class Info:
 
 @attrs.frozen(kw_only=True)
 class BackendInfo(Info):
-    """A backend; `load()` opens it. Among available backends, `auto` takes the highest `priority`."""
+    """A backend; `load()` opens it. Among available backends, `auto` takes the highest `priority` not `unsuited`.
+
+    `unsuited` says in one line why `auto` should pass over a backend that does run here, such as one for GPUs on a
+    machine with none but a software device, or returns None. It is asked when `auto` gets that far down, never by a
+    listing, so it may ask the system for its devices.
+    """
 
     load: "Callable[[], Backend]"
     priority: int = 0
+    unsuited: Callable[[], str | None] = _available
 
 
 @attrs.frozen(kw_only=True)

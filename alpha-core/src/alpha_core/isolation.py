@@ -100,6 +100,7 @@ def _checked(info: object, kind: Kind[T]) -> T:
         raise PluginError(f"`{kind.hook}` returned an item of type `{type(info).__name__}`, not `{kind.info.__name__}`")
     if not isinstance(info.name, str) or not info.name:
         raise PluginError(f"`{kind.hook}` returned a {kind.label} whose name is {info.name!r}, not text")
-    if not callable(info.load) or not callable(info.unavailable):
-        raise PluginError(f"`load` and `unavailable` of {kind.label} `{info.name}` must be functions")
+    for field in ("load", *kind.checks):
+        if not callable(getattr(info, field)):
+            raise PluginError(f"`{field}` of {kind.label} `{info.name}` must be a function")
     return info

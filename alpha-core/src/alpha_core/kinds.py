@@ -48,13 +48,21 @@ class Kind(Generic[T]):
     """The descriptor class that the hook returns."""
     unavailable_error: type[AlphaError] = PluginError
     """What using an unavailable part raises."""
+    checks: tuple[str, ...] = ("unavailable",)
+    """The functions of the descriptor that return a reason or None."""
 
     @property
     def hook(self) -> str:
         return f"register_{self.name}"
 
 
-BACKEND = Kind(name="backends", label="backend", info=BackendInfo, unavailable_error=BackendError)
+BACKEND = Kind(
+    name="backends",
+    label="backend",
+    info=BackendInfo,
+    unavailable_error=BackendError,
+    checks=("unavailable", "unsuited"),
+)
 TOKENIZER = Kind(name="tokenizers", label="tokenizer", info=TokenizerInfo)
 ACTIVATION = Kind(name="activations", label="activation", info=ActivationInfo)
 OPTIMIZER = Kind(name="optimizers", label="optimizer", info=OptimizerInfo)

@@ -8,7 +8,6 @@ from alpha_core.hookspecs import hookimpl
 
 @hookimpl(trylast=True)
 def choose_backend(available: Sequence[BackendInfo]) -> str | None:
-    """Takes the highest priority; among equals, the one that was registered first."""
-    if not available:
-        return None
-    return max(available, key=lambda info: info.priority).name
+    """Takes the highest priority that is not unsuited; among equals, the one that was registered first."""
+    best_first = sorted(available, key=lambda info: -info.priority)
+    return next((info.name for info in best_first if info.unsuited() is None), None)

@@ -168,7 +168,9 @@ class Plugins:
                 return self.choose_backend()
             if choice is not None:
                 return self.backends.get(choice)
-        raise BackendError("no plugin chose a backend", hint=f"name one: there are {_listed(self.backends.names)}")
+        unsuited = [f"`{info.name}`: {reason}" for info in available if (reason := info.unsuited()) is not None]
+        message = f"no backend suits this machine ({'; '.join(unsuited)})" if unsuited else "no plugin chose a backend"
+        raise BackendError(message, hint=f"name one: there are {_listed(self.backends.names)}")
 
     def load_tokenizer(self, artifacts: Mapping[str, Any]) -> "Tokenizer":
         """Rebuilds a tokenizer from its artifacts; their `type` says which class does it.

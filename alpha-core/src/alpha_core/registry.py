@@ -18,7 +18,7 @@ class Registry(Generic[T]):
     """The parts of one kind that plugins brought, in the order in which they came.
 
     Iterate to list them; `get` to use one. A descriptor from here never raises anything but `AlphaError` from `load`,
-    and nothing from `unavailable`.
+    and nothing from `unavailable` and the other checks of its kind.
 
     ```python
     for info in plugins.backends:
@@ -106,10 +106,14 @@ def _guarded(info: T, kind: Kind[T], owner: str) -> T:
                 f"{kind.label} `{info.name}` of plugin `{owner}` cannot be loaded: {reason_of(error)}"
             ) from error
 
-    def unavailable() -> str | None:
-        try:
-            return info.unavailable()
-        except Exception as error:  # noqa: BLE001 - a stranger's check must not break a listing
-            return f"its check failed with {reason_of(error)}"
+    def guarded(check: Callable[[], str | None]) -> Callable[[], str | None]:
+        def checked() -> str | None:
+            try:
+                return check()
+            except Exception as error:  # noqa: BLE001 - a stranger's check must not break a listing
+                return f"its check failed with {reason_of(error)}"
 
-    return attrs.evolve(info, load=load, unavailable=unavailable)
+        return checked
+
+    checks = {name: guarded(getattr(info, name)) for name in kind.checks}
+    return attrs.evolve(info, load=load, **checks)
