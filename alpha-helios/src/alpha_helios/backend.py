@@ -1,0 +1,83 @@
+"""The backend `helios`: any GPU with Vulkan, through kernels whose SPIR-V is made here."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from alpha_core.dtype import DType
+from alpha_core.errors import BackendError
+from alpha_core.recording.step import Recording, Step
+from alpha_core.tensor import Tensor
+from alpha_core.trace import Span
+from alpha_helios.compiler import Compiler
+from alpha_helios.eager import EagerQueue
+from alpha_helios.ops import HeliosOps
+from alpha_helios.program import HeliosProgram
+from alpha_helios.tuner import Tuner
+from alpha_helios.vulkan.device import Device
+
+__all__ = ["Helios"]
+
+_MATMUL_DTYPES = (DType.f32, DType.f16, DType.bf16)
+
+
+class Helios(HeliosOps):
+    """Computes in f32. With products of f16 or bf16 operands, activations are stored in that dtype as well."""
+
+    name = "helios"
+    compute_dtypes = (DType.f32,)
+
+    def __init__(self, device: Device | None = None, *, tune: bool | None = None) -> None:
+        """Opens the device that `ALPHA_HELIOS_DEVICE` says, or the best one, unless one is given.
+
+        `tune` lets kernels that have variants be timed on the device when they are first recorded (default:
+        `ALPHA_HELIOS_TUNE`); otherwise a rule chooses.
+        """
+        super().__init__()
+        self.device = device or Device()
+        self.compiler = Compiler(self.device)
+        self.queue = EagerQueue(self.device, self.compiler)
+        measures = os.environ.get("ALPHA_HELIOS_TUNE", "") not in ("", "0") if tune is None else tune
+        self.tuner = Tuner(self.device, self.compiler, measures=measures)
+        self.matmul_dtype = DType.f32
+        self.tracer: list[Span] | None = None
+
+    @property
+    def description(self) -> str:
+        return f"helios ({self.info.name}, {self.info.driver})"
+
+    def record(
+        self,
+        function: Callable[..., Sequence[Tensor]],
+        example_inputs: Sequence[npt.NDArray[Any]],
+        *,
+        name: str,
+        additive: bool = False,
+    ) -> HeliosProgram:
+        recording = self.recorder = Recording()
+        try:
+            inputs = [self.empty(array.shape, DType.of(array)) for array in example_inputs]
+            outputs = [self.contiguous(output) for output in function(*inputs)]
+        finally:
+            self.recorder = None
+        step = Step.of(recording.launches, outputs, inputs)
+        return HeliosProgram(self, name, example_inputs, step, inputs, additive=additive)
+
+    def set_matmul_dtype(self, dtype: DType) -> None:
+        if dtype not in _MATMUL_DTYPES:
+            able = ", ".join(known.value for known in _MATMUL_DTYPES)
+            raise BackendError(f"backend `helios` multiplies in {able}, not in {dtype.value}")
+        self.matmul_dtype = dtype
+
+    def start_trace(self) -> None:
+        self.tracer = []
+
+    def stop_trace(self) -> list[Span]:
+        spans, self.tracer = self.tracer or [], None
+        return spans
+
+    def close(self) -> None:
+        self.queue.flush()
+        self.device.close()
