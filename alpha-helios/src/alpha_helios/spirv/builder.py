@@ -8,7 +8,7 @@ import attrs
 
 from alpha_helios.spirv.module import Instruction, Module, instruction
 from alpha_helios.spirv.types import Type, vector
-from alpha_helios.spirv.value import Number, Value
+from alpha_helios.spirv.value import Handle, Number, Value
 
 if TYPE_CHECKING:
     from alpha_helios.spirv.kernel import Kernel
@@ -54,21 +54,21 @@ class Builder:
 
     # Instructions
 
-    def emit(self, type_: Type, name: str, *operands: Value | int) -> Value:
+    def emit(self, type_: Type, name: str, *operands: Handle | int) -> Value:
         """Appends an instruction that has a result; plain integers among the operands are words as they are."""
         if name not in _CONVERSIONS:
             for known in (type_, *(operand.type for operand in operands if isinstance(operand, Value))):
                 self.module.arithmetic(known)
         return self.value(type_, self.emit_raw(self.module.type(type_), name, *operands))
 
-    def emit_raw(self, type_id: int, name: str, *operands: Value | int) -> int:
+    def emit_raw(self, type_id: int, name: str, *operands: Handle | int) -> int:
         """Appends an instruction whose result has a type of any kind, and returns the id of the result."""
         words = [self._word(name, operand) for operand in operands]
         result = self.module.new_id()
         self._append(instruction(name, type_id, result, *words))
         return result
 
-    def emit_void(self, name: str, *operands: Value | int) -> Instruction:
+    def emit_void(self, name: str, *operands: Handle | int) -> Instruction:
         """Appends an instruction without a result."""
         line = instruction(name, *(self._word(name, operand) for operand in operands))
         self._append(line)
@@ -138,9 +138,9 @@ class Builder:
         if not fits:
             raise TypeError(f"`{name}` takes {expected}, not {value.type}")
 
-    def check(self, value: Value) -> None:
+    def check(self, value: Handle) -> None:
         """Raises if a value may not be used here."""
-        if not isinstance(value, Value):
+        if not isinstance(value, Handle):
             raise TypeError(f"{value!r} ({type(value).__name__}) where a value of the kernel is needed")
         if value.kernel is not self:
             raise ValueError(f"the value {value} belongs to another kernel")
@@ -163,8 +163,8 @@ class Builder:
     def _self(self) -> "Kernel":
         return cast("Kernel", self)
 
-    def _word(self, name: str, operand: Value | int) -> int:
-        if not isinstance(operand, Value):
+    def _word(self, name: str, operand: Handle | int) -> int:
+        if not isinstance(operand, Handle):
             return operand
         try:
             self.check(operand)
@@ -183,7 +183,7 @@ class Builder:
         self._code.ended = ""
         self._code.body.append(instruction("Label", label))
 
-    def _end(self, reason: str, name: str, *operands: Value | int) -> None:
+    def _end(self, reason: str, name: str, *operands: Handle | int) -> None:
         """Ends the block with a jump or a return."""
         self.emit_void(name, *operands)
         self._code.ended = reason

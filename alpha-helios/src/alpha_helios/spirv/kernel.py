@@ -9,20 +9,25 @@ from typing import Literal
 
 import attrs
 
+from alpha_helios.spirv.cooperative import Product
 from alpha_helios.spirv.module import instruction
 from alpha_helios.spirv.opcodes import BUILTINS
 from alpha_helios.spirv.place import Pointer
-from alpha_helios.spirv.subgroup import Subgroups
+from alpha_helios.spirv.tensor import Tensors
 from alpha_helios.spirv.types import Type, f32, i32, i64, vector
 from alpha_helios.spirv.value import Value
 
-__all__ = ["PUSH_BYTES", "Argument", "Binary", "Kernel"]
+__all__ = ["PUSH_BYTES", "Argument", "Binary", "Kernel", "TooManyArgumentsError"]
 
 PUSH_BYTES = 128
 """How many bytes of push constants every Vulkan device has."""
 
 Argument = tuple[Literal["address", "i32", "i64", "f32"], int]
 """What an argument is, and where it lies."""
+
+
+class TooManyArgumentsError(ValueError):
+    """Push constants have no room for another argument."""
 
 
 @attrs.frozen
@@ -40,9 +45,11 @@ class Binary:
     """The subgroup size that the kernel was built for; None works with any."""
     requirements: frozenset[str]
     """Features that the device must have."""
+    products: frozenset[Product]
+    """Products of cooperative matrices that the device must have."""
 
 
-class Kernel(Subgroups):
+class Kernel(Tensors):
     """One compute kernel of workgroups of x * y * z invocations.
 
     Args:
@@ -114,7 +121,7 @@ class Kernel(Subgroups):
     def _argument(self, kind: Literal["address", "i32", "i64", "f32"], type_: Type) -> Value:
         offset = self._used + -self._used % type_.nbytes
         if not self._in_memory and offset + type_.nbytes > PUSH_BYTES:
-            raise ValueError(
+            raise TooManyArgumentsError(
                 f"argument {len(self._arguments)} ({kind}) ends at byte {offset + type_.nbytes} of the push constants;"
                 f" devices have {PUSH_BYTES} bytes of them; build the kernel with arguments='memory'"
             )
@@ -254,7 +261,7 @@ class Kernel(Subgroups):
         main = [*start, *self._code.variables, *self._code.first, *self._code.body, instruction("FunctionEnd")]
         self.module.name(self._entry, "main")
         return Binary(
-            code=self.module.serialize(self._entry, main),
+            code=self.module.serialize(self._entry, [*main, *self._functions]),
             workgroup=self.workgroup,
             in_memory=self._in_memory,
             arguments=self.arguments,
@@ -262,6 +269,7 @@ class Kernel(Subgroups):
             shared_bytes=self.shared_bytes,
             subgroup_size=self.required_subgroup,
             requirements=frozenset(self.module.requirements),
+            products=frozenset(self.products),
         )
 
     def _declare_push(self) -> None:

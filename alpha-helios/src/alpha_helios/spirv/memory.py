@@ -9,13 +9,13 @@ from alpha_helios.spirv.place import Indexed, Place, Pointer, Variable
 from alpha_helios.spirv.types import Type, f32, i32, i64
 from alpha_helios.spirv.value import Number, Value
 
-__all__ = ["SCOPES", "Memory"]
+__all__ = ["ALIGNED", "SCOPES", "Memory"]
 
 SCOPES = {"device": 1, "workgroup": 2, "subgroup": 3}
 _ORDERS = {"relaxed": 0, "acquire": 0x2, "release": 0x4, "acquire_release": 0x8}
 _BUFFERS, _SHARED = 0x40, 0x100
 _AVAILABLE, _VISIBLE = 0x2000, 0x4000  # of the Vulkan memory model
-_VOLATILE, _ALIGNED = 0x1, 0x2
+_VOLATILE, ALIGNED = 0x1, 0x2
 
 Scope = Literal["device", "workgroup", "subgroup"]
 Order = Literal["relaxed", "acquire", "release", "acquire_release"]
@@ -30,7 +30,7 @@ class Memory(Arithmetic):
         """How much memory a workgroup shares."""
         self._semantics: list[tuple[Instruction, int, int]] = []
         self._device_scope = False
-        self._blocks: dict[int, int] = {}
+        self._blocks: dict[tuple[int, bool], int] = {}
 
     # Variables
 
@@ -96,18 +96,20 @@ class Memory(Arithmetic):
         pointee = self.module.type(type_)
         if not place.readonly:
             return self.emit_raw(self.module.pointer_type("PhysicalStorageBuffer", pointee), "ConvertUToPtr", address)
-        block = self._readonly_block(pointee)
+        block = self._block_of(pointee, readonly=True)
         whole = self.emit_raw(self.module.pointer_type("PhysicalStorageBuffer", block), "ConvertUToPtr", address)
         member = self.module.pointer_type("PhysicalStorageBuffer", pointee)
         return self.emit_raw(member, "AccessChain", whole, self.constant(i32, 0))
 
-    def _readonly_block(self, pointee: int) -> int:
-        block = self._blocks.get(pointee)
+    def _block_of(self, member: int, *, readonly: bool = False) -> int:
+        """A struct in a buffer whose only member has the type `member`."""
+        block = self._blocks.get((member, readonly))
         if block is None:
-            block = self._blocks[pointee] = self.module.declare("TypeStruct", pointee)
+            block = self._blocks[member, readonly] = self.module.declare("TypeStruct", member)
             self.module.decorate(block, "Block")
             self.module.decorate_member(block, 0, "Offset", 0)
-            self.module.decorate_member(block, 0, "NonWritable")
+            if readonly:
+                self.module.decorate_member(block, 0, "NonWritable")
         return block
 
     def _physical_access(self, type_: Type, alignment: int | None, volatile: bool) -> tuple[int, int]:
@@ -115,7 +117,7 @@ class Memory(Arithmetic):
         natural = width if type_.lanes == 3 else type_.nbytes
         if alignment is not None and (alignment & alignment - 1 or alignment < width):
             raise ValueError(f"alignment {alignment} of {type_}; it must be a power of 2 of at least {width}")
-        return _ALIGNED | (_VOLATILE if volatile else 0), min(alignment, natural) if alignment else natural
+        return ALIGNED | (_VOLATILE if volatile else 0), min(alignment, natural) if alignment else natural
 
     def element_of(self, place: Indexed) -> int:
         """Returns a pointer to the first element of a place."""

@@ -60,7 +60,6 @@ CAPABILITIES: dict[str, Capability] = {
     "CooperativeMatrixConversionsNV": Capability(5431, _NV2, "cooperativeMatrixConversions"),
     "CooperativeMatrixPerElementOperationsNV": Capability(5432, _NV2, "cooperativeMatrixPerElementOperations"),
     "CooperativeMatrixTensorAddressingNV": Capability(5433, _NV2, "cooperativeMatrixTensorAddressing"),
-    "CooperativeMatrixBlockLoadsNV": Capability(5434, _NV2, "cooperativeMatrixBlockLoads"),
     "TensorAddressingNV": Capability(5439, "SPV_NV_tensor_addressing"),
     "AtomicFloat32MinMaxEXT": Capability(5612, "SPV_EXT_shader_atomic_float_min_max"),
     "CooperativeMatrixKHR": Capability(6022, _COOPERATIVE, "cooperativeMatrix"),
@@ -336,7 +335,6 @@ _TABLE = """
     5378 TensorViewSetDimensionNV t r i i*
     5379 TensorViewSetStrideNV t r i i*
     5382 TensorViewSetClipNV t r i i i i i
-    5384 TensorLayoutSetBlockSizeNV t r i i*
     5390 CooperativeMatrixTransposeNV t r i
     5614 AtomicFMinEXT t r i i i i
     5615 AtomicFMaxEXT t r i i i i

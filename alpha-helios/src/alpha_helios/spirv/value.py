@@ -8,22 +8,35 @@ if TYPE_CHECKING:
     from alpha_helios.spirv.builder import Scope
     from alpha_helios.spirv.kernel import Kernel
 
-__all__ = ["Number", "Value"]
+__all__ = ["Handle", "Number", "Value"]
 
 Number = Union["Value", int, float]
 
 
-class Value:
+class Handle:
+    """The result of an instruction: a value, a matrix, or a description of a tensor."""
+
+    __slots__ = ("id", "kernel", "scope")
+
+    def __init__(self, kernel: "Kernel", id_: int, scope: "Scope | None" = None) -> None:
+        self.kernel, self.id = kernel, id_
+        self.scope = scope
+        """Where it may be used; None for a constant, which may be used everywhere."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("it is known only when the kernel runs; use `k.if_`, `k.while_` or `k.select`")
+
+
+class Value(Handle):
     """One SSA value. A plain number in an expression takes on the type of the other operand; a scalar beside a vector
     is spread over its lanes. Integers are signed and wrap, and `//` and `%` round toward zero."""
 
-    __slots__ = ("id", "kernel", "scope", "type")
+    __slots__ = ("type",)
     __hash__ = None  # type: ignore[assignment]  # `==` makes a comparison, so values cannot be looked up
 
     def __init__(self, kernel: "Kernel", type_: Type, id_: int, scope: "Scope | None" = None) -> None:
-        self.kernel, self.type, self.id = kernel, type_, id_
-        self.scope = scope
-        """Where the value may be used; None for a constant, which may be used everywhere."""
+        super().__init__(kernel, id_, scope)
+        self.type = type_
 
     def __add__(self, other: Number) -> "Value":
         return self.kernel.binary("add", self, other)
@@ -123,9 +136,6 @@ class Value:
 
     def __iter__(self) -> "None":
         raise TypeError("a value is not a sequence; `k.lanes(value)` gives the lanes of a vector")
-
-    def __bool__(self) -> bool:
-        raise TypeError("a value is known only when the kernel runs; use `k.if_`, `k.while_` or `k.select`")
 
     def __str__(self) -> str:
         return f"{self.type} %{self.id}"
