@@ -271,7 +271,10 @@ class Arithmetic(Builder):
             raise TypeError("`fma` needs at least one value of the kernel")
         type_ = max(values, key=lambda value: value.type.lanes).type
         self.need("fma", values[0], "floats", type_.is_float)
-        return self.extended("Fma", type_, *(self.lift(value, type_) for value in (a, b, c)))
+        result = self.extended("Fma", type_, *(self.lift(value, type_) for value in (a, b, c)))
+        if self.exact:
+            self.module.decorate(result.id, "NoContraction")
+        return result
 
     def absolute(self, x: Value) -> Value:
         self.need("absolute", x, "a number", not x.type.is_bool)
