@@ -38,8 +38,8 @@ class Team:
 
     @contextmanager
     def along(self, width: Number, lanes: int = 1) -> Iterator[Value]:
-        """Runs the body for the indices of this invocation's elements of a row, or of vectors of `lanes` that divide it:
-        neighbours at the same time."""
+        """Runs the body for the indices of this invocation's elements of a row, or of its vectors of `lanes`, which
+        divide the width. What the team looks at in one turn are neighbours."""
         with self.k.range_(self.lane * lanes if lanes > 1 else self.lane, width, self.size * lanes) as index:
             yield index
 
