@@ -1,8 +1,8 @@
 """Arithmetic of f32 that is accurate and right at the edges of IEEE 754 where Vulkan promises less.
 
 Vulkan allows 2.5 units in the last place for divisions, more for roots, and lets a driver forget how NaN compares.
-`exp` and `log` are within 1 unit, `tanh` and `sigmoid` within 5, `divide`, `reciprocal` and `root` within 1
-and a third. Numbers below 2^-126 may count as 0.
+`exp` and `log` are within 1 unit, `tanh` and `sigmoid` within 5, `divide`, `reciprocal` and `root` within 2.
+Numbers below 2^-126 may count as 0.
 """
 
 from alpha_helios.spirv.arithmetic import Arithmetic

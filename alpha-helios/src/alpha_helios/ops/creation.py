@@ -1,0 +1,24 @@
+"""Filling tensors with a number."""
+
+from alpha_core.recording.creation import moved_as
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.storage import stored_dtype
+from alpha_core.tensor import Tensor
+from alpha_helios.engine import HeliosEngine
+from alpha_helios.grid import grid
+from alpha_helios.kernels.copy import FILLED, fill
+
+__all__ = ["CreationKernels"]
+
+_WORKGROUP = 256
+
+
+class CreationKernels(HeliosEngine):
+    def _fill_with(self, out: Tensor, bits: int) -> None:
+        type_ = moved_as(stored_dtype(out))
+        self.launch(
+            KernelSpec.of(fill, type_=type_, wide=out.size >= 1 << 30, workgroup=_WORKGROUP),
+            writes=[out],
+            values=[out.size, bits],
+            groups=grid(-(-out.size // (FILLED[type_] * _WORKGROUP))),
+        )
