@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alpha_core.dtype import DType, bf16_bits, bf16_values
+from alpha_core.dtype import DType
 from alpha_core.knob import Knob
 from alpha_core.program import Program
 from alpha_core.random import RandomStream
@@ -125,7 +125,7 @@ class FaultyRecorder(CpuRef):
 
 
 class FaultyTuning(CpuRef):
-    """Rounds the sums of bf16 products too, has a knob that changes more than it says, and a trace without an end."""
+    """Truncates the sums of bf16 products, has a knob that changes more than it says, and a trace without an end."""
 
     name = "faulty_tuning"
     compute_dtypes = (DType.f32,)
@@ -136,7 +136,8 @@ class FaultyTuning(CpuRef):
         self.spans.append(Span("matmul", "thread 0", time.perf_counter(), 0.0))
         result = super().matmul(a, b, transpose_a, transpose_b)
         if self._matmul_dtype is DType.bf16:
-            return self._tensor(bf16_values(bf16_bits(result.storage)), result.dtype)
+            truncated = result.storage.view(np.uint32) & np.uint32(0xFFFF0000)
+            return self._tensor(truncated.view(np.float32), result.dtype)
         return self._tensor(result.storage * np.float32(1 + 1e-7 * (self.lanes - 1)), result.dtype)
 
     @property

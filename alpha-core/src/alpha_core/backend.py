@@ -31,6 +31,9 @@ class Backend(DecodingOps):
     in_host_memory: ClassVar[bool] = False
     """Whether tensors lie in the host's own memory, so that its bandwidth is the backend's."""
 
+    is_asynchronous: ClassVar[bool] = False
+    """Whether programs run on while the caller goes on, so that it pays to hand over work before results are read."""
+
     @property
     def description(self) -> str:
         """One line about what computes, for logs: device, driver, threads."""
@@ -55,11 +58,21 @@ class Backend(DecodingOps):
         """
         return CallingProgram(self, function, example_inputs, name=name, additive=additive)
 
+    def start_download(self, x: Tensor) -> Callable[[], npt.NDArray[Any]]:
+        """Asks for a tensor as it is now; the returned function waits for it and gives what `download` would have.
+
+        What is computed in the meantime does not wait. This default downloads at once.
+        """
+        array = self.download(x)
+        return lambda: array
+
     def set_matmul_dtype(self, dtype: DType) -> None:
         """Chooses what products of f32 operands are computed from, here and in programs that are recorded afterwards.
 
-        With `bf16` both operands are rounded to bf16 (to nearest, ties to even), and their products are added up in
-        f32: matrix products, and attention, which is made of them. Tensors stay what they are. `f32` rounds nothing.
+        With `bf16` or `f16` both operands are rounded to it (to nearest, ties to even), and their products are added up
+        in f32: matrix products, and attention, which is made of them. A backend may also store activations in it:
+        results of products and embeddings, and what elementwise ops and normalizations make of them. What a caller
+        uploads, captures or adds to, sums over rows and losses stay what they are. `f32` rounds nothing.
         The default has nothing but the dtypes in which the backend computes; raises `BackendError`, with the reason,
         for any other one.
         """

@@ -28,6 +28,7 @@ class Helios(HeliosOps):
 
     name = "helios"
     compute_dtypes = (DType.f32,)
+    is_asynchronous = True
 
     def __init__(self, device: Device | None = None, *, tune: bool | None = None) -> None:
         """Opens the device that `ALPHA_HELIOS_DEVICE` says, or the best one, unless one is given.

@@ -1,7 +1,7 @@
 """Launching on a device: tensors in its memory, launches that are queued and run together, or noted down."""
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,17 +68,22 @@ class HeliosEngine(UpdateLaunches):
         return Tensor(values.shape, dtype, View(buffer, row_major(values.shape)))
 
     def download(self, x: Tensor) -> npt.NDArray[Any]:
+        return self.start_download(x)()
+
+    def start_download(self, x: Tensor) -> Callable[[], npt.NDArray[Any]]:
         self._require_values(x)
         if not is_contiguous(x):
             x = self._copied(x)
         self.queue.flush()
-        view, stored = view_of(x), stored_dtype(x)
-        start = view.offset * stored.itemsize
-        raw = self.device.staging.download(view.buffer.memory, start, x.size * stored.itemsize)
-        array = np.frombuffer(raw, stored.numpy).reshape(x.shape)
-        if stored is DType.bf16:
-            return bf16_values(array)
-        return array.astype(x.dtype.numpy, copy=True)
+        shape, dtype, view, stored = x.shape, x.dtype, view_of(x), stored_dtype(x)
+        nbytes = x.size * stored.itemsize
+        pending = self.device.staging.start_download(view.buffer.memory, view.offset * stored.itemsize, nbytes)
+
+        def array() -> npt.NDArray[Any]:
+            elements = np.frombuffer(pending.result(), stored.numpy).reshape(shape)
+            return bf16_values(elements) if stored is DType.bf16 else elements.astype(dtype.numpy)
+
+        return array
 
     def execute(self, launch: Launch) -> None:
         self.queue.add(launch)

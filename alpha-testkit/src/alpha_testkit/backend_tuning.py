@@ -17,34 +17,45 @@ __all__ = ["TuningTests"]
 
 SHAPES = (((3, 5), (5, 7)), ((33, 65), (65, 17)), ((2, 3, 8, 16), (2, 3, 16, 9)), ((1, 1), (1, 1)), ((4, 0), (0, 3)))
 SUM = Tolerance(16, "f32 sums of a few dozen exact products in any order", of_largest=True)
+ROUNDED = Tolerance(0.51, "the same sums, rounded once to where they are kept")
+SHORT = (DType.bf16, DType.f16)
 CHOICES = 4  # of a knob, at most
 
 
 class TuningTests(BackendTests, kit=True):
     """What is set has the effect that it says, and nothing else changes."""
 
-    def test_bf16_products(self) -> None:
-        """Operands are rounded to bf16 and added up in f32, or the backend says that it cannot."""
-        if not self._set_bf16():
+    @pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: dtype.value)
+    def test_short_products(self, dtype: DType) -> None:
+        """Operands are rounded to bf16 or f16 and added up in f32, or the backend says that it cannot.
+
+        It may keep the results in that dtype too, rounded to nearest even once.
+        """
+        if not self._set(dtype):
             return
         try:
             generator = np.random.default_rng(0)
             for left, right in SHAPES:
                 a, b = (generator.standard_normal(shape).astype(np.float32) for shape in (left, right))
-                want = np.matmul(rounded(a, DType.bf16), rounded(b, DType.bf16))
+                want = np.matmul(rounded(a, dtype), rounded(b, dtype))
                 for transpose_a in (False, True):
                     for transpose_b in (False, True):
-                        got = self.backend.matmul(
+                        product = self.backend.matmul(
                             self._stored(a, transpose_a), self._stored(b, transpose_b), transpose_a, transpose_b
                         )
+                        got = self.backend.download(product)
                         name = f"`matmul` of {left} and {right}, transposed: {transpose_a}, {transpose_b}"
-                        assert_close(name, self.backend.download(got), want, DType.f32, SUM)
+                        if np.array_equal(got, rounded(got, dtype)) and got.size > 1:
+                            assert_close(name, got, want, dtype, ROUNDED)
+                        else:
+                            assert_close(name, got, want, DType.f32, SUM)
         finally:
             self.backend.set_matmul_dtype(DType.f32)
 
-    def test_bf16_products_keep_what_is_not_finite(self) -> None:
+    @pytest.mark.parametrize("dtype", SHORT, ids=lambda dtype: dtype.value)
+    def test_short_products_keep_what_is_not_finite(self, dtype: DType) -> None:
         """Infinity and NaN stay, and do not reach other rows."""
-        if not self._set_bf16():
+        if not self._set(dtype):
             return
         try:
             for value in (np.inf, np.nan):
@@ -58,11 +69,12 @@ class TuningTests(BackendTests, kit=True):
             self.backend.set_matmul_dtype(DType.f32)
 
     def test_matmul_dtype_can_be_set_back(self) -> None:
-        """Products of f32 operands, before and after any in bf16, have the same bits."""
+        """Products of f32 operands, before and after any in 16 bits, have the same bits."""
         generator = np.random.default_rng(1)
         a, b = (self.backend.upload(generator.standard_normal((19, 19)).astype(np.float32)) for _ in range(2))
         before = self.backend.download(self.backend.matmul(a, b))
-        self._set_bf16()
+        for dtype in SHORT:
+            self._set(dtype)
         self.backend.set_matmul_dtype(DType.f32)
         self.check_bits("the product", [self.backend.download(self.backend.matmul(a, b))], [before])
 
@@ -127,12 +139,12 @@ class TuningTests(BackendTests, kit=True):
             assert began <= span.start <= span.start + span.duration <= ended, span
         assert self.backend.stop_trace() == []
 
-    def _set_bf16(self) -> bool:
-        """Chooses bf16 operands; false where the backend has no such products and says so."""
+    def _set(self, dtype: DType) -> bool:
+        """Chooses the dtype of operands; false where the backend has no such products and says so."""
         try:
-            self.backend.set_matmul_dtype(DType.bf16)
+            self.backend.set_matmul_dtype(dtype)
         except BackendError as error:
-            assert "bf16" in str(error)  # noqa: PT017 (the error is one of two right answers)
+            assert dtype.value in str(error)  # noqa: PT017 (the error is one of two right answers)
             return False
         return True
 

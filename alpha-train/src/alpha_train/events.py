@@ -14,10 +14,15 @@ __all__ = ["early_stop_event", "recovery_event", "sample_failure_event", "skip_e
 
 
 def skip_event(step: int, result: StepResult, progress: Progress) -> Event:
-    """`loss_nan`, `grad_non_finite` or `spike_skip`: a step was not applied. `progress` has counted it already."""
+    """`loss_nan`, `grad_overflow`, `grad_non_finite` or `spike_skip`: a step was not applied.
+
+    `progress` has counted it already.
+    """
     skipped, scale = progress.skipped_steps, progress.backoff.scale
     if not math.isfinite(result.loss):
         kind, what = "loss_nan", f"the loss is {result.loss}"
+    elif not math.isfinite(result.grad_norm) and result.loss_scale is not None:
+        kind, what = "grad_overflow", f"gradients overflow f16 at the loss scale {result.loss_scale:g}, which is halved"
     elif not math.isfinite(result.grad_norm):
         kind, what = "grad_non_finite", f"the gradient norm is {result.grad_norm}"
     else:

@@ -84,7 +84,7 @@ def train(
         step += 1
         if tracer is not None:
             tracer.begin_step(trainer.backend)
-        metrics = run.step(step, batches, schedule(step, config))
+        metrics = run.step(step, batches, schedule(step, config), look_ahead=step < config.iters)
         asked, regular = status_wanted(), _due(step, config.eval_interval) or step == config.iters
         if regular or asked:
             with phase("evaluate"):
@@ -103,6 +103,7 @@ def train(
             run.report(metrics)
         if tracer is not None:
             tracer.end_step(trainer.backend)
+    run.finish()
     if tracer is not None:
         tracer.finish(trainer.backend)
     return run.result(step)
@@ -145,20 +146,28 @@ class _Run:
         self._flops_per_token = flops.executed(recompute=config.activation_checkpointing)
         self._sampler = Sampler(trainer.model, trainer.backend, trainer.parameters, dataset.tokenizer)
         self._started = time.perf_counter()
+        self._ahead: list[int] = []
+        """Tokens of the next step's batches that are accumulated already."""
 
-    def step(self, step: int, batches: Windows, learning_rate: float) -> dict[str, Any]:
-        """Takes one optimizer step and returns its metrics."""
+    def step(self, step: int, batches: Windows, learning_rate: float, *, look_ahead: bool) -> dict[str, Any]:
+        """Takes one optimizer step and returns its metrics.
+
+        With `look_ahead` a device gets the first batch of the next step before the host waits for this one's report, so
+        that it has something to do meanwhile; what is computed is the same.
+        """
         began = time.perf_counter()
-        progress, tokens = self.progress, 0
+        progress = self.progress
         learning_rate *= progress.backoff.scale
-        for micro_step in range(self.config.accum_steps):
-            with self.phase("data"):
-                batch: Batch = batches.batch(step - 1, micro_step)
-            with self.phase("accumulate", self._flops_per_token * batch.tokens.size):
-                self.trainer.accumulate(batch)
-            tokens += batch.target_count
+        counts, self._ahead = self._ahead, []
+        for micro_step in range(len(counts), self.config.accum_steps):
+            counts.append(self._accumulate(batches, step, micro_step))
+        tokens = sum(counts)
         with self.phase("update"):
-            result = self.trainer.update(learning_rate)
+            pending = self.trainer.start_update(learning_rate)
+        if look_ahead and self.trainer.backend.is_asynchronous:
+            self._ahead.append(self._accumulate(batches, step + 1, 0))
+        with self.phase("update"):
+            result = pending()
         now = time.perf_counter()
         progress.loss = result.loss if math.isfinite(result.loss) else None
         progress.trend.add_step(result.loss)
@@ -179,7 +188,21 @@ class _Run:
             "ms_per_iter": 1000.0 * (now - began),
             "tokens_per_sec": tokens / (now - began),
             "skipped_steps": progress.skipped_steps,
+            **({} if result.loss_scale is None else {"loss_scale": result.loss_scale}),
         }
+
+    def _accumulate(self, batches: Windows, step: int, micro_step: int) -> int:
+        """Accumulates one batch and returns how many tokens it has."""
+        with self.phase("data"):
+            batch: Batch = batches.batch(step - 1, micro_step)
+        with self.phase("accumulate", self._flops_per_token * batch.tokens.size):
+            self.trainer.accumulate(batch)
+        return batch.target_count
+
+    def finish(self) -> None:
+        """Forgets what was accumulated for a step that does not come."""
+        if self._ahead:
+            self.trainer.discard()
 
     def evaluate(self, step: int, *, regular: bool) -> dict[str, Any]:
         """Computes the validation loss; returns it as a metric, or nothing when no text is held out.

@@ -8,12 +8,12 @@ __all__ = ["set_precision", "tensor_dtype"]
 
 
 def tensor_dtype(precision: str) -> DType:
-    """Returns the dtype of weights, activations, gradients and optimizer state.
+    """Returns the dtype of weights, activations, gradients and optimizer state, however a backend may store them.
 
     >>> tensor_dtype("f64"), tensor_dtype("bf16")
     (f64, f32)
     """
-    return DType.f32 if precision == "bf16" else DType(precision)
+    return DType.f32 if precision in ("bf16", "f16") else DType(precision)
 
 
 def set_precision(backend: Backend, precision: str) -> DType:

@@ -154,6 +154,8 @@ def resume_run(
         config = attrs.evolve(config, train=recorded_knobs(config.train, parts.backend))
         folder.write_config(to_dict(config))
         trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step)
+        if trainer.loss_scale is not None:
+            trainer.loss_scale.restore(checkpoint.extra.get("lossScale", {}))
         run = _Run(config, parts, trainer, dataset, folder, Progress.from_json(checkpoint.extra), note)
         started = Event(kind="run_resumed", message=f"resumed at step {checkpoint.step}", step=checkpoint.step)
         return run.train(prompts, observer, stop, status_wanted, tracer, started)
@@ -254,7 +256,12 @@ class _Run:
             seed=self.config.train.seed,
             tokenizer_artifacts=self.dataset.tokenizer.to_artifacts(),
             activation_graph=self.parts.activation.to_json(),
-            extra={**progress.to_json(), "dataset": self.dataset.key, "content": self.dataset.content},
+            extra={
+                **progress.to_json(),
+                **_loss_scale(trainer),
+                "dataset": self.dataset.key,
+                "content": self.dataset.content,
+            },
             parameters=trainer.parameters_on_host(),
             optimizer_state=trainer.state_on_host(),
         )
@@ -262,6 +269,10 @@ class _Run:
         self.observer.on_event(
             Event(kind="checkpoint_saved", message=f"checkpoint `{path}`", step=step, payload={"path": str(path)})
         )
+
+
+def _loss_scale(trainer: Trainer) -> dict[str, Any]:
+    return {} if trainer.loss_scale is None else {"lossScale": trainer.loss_scale.to_json()}
 
 
 def _warn_of_long_run(trainer: Trainer, config: TrainConfig, note: Note) -> None:

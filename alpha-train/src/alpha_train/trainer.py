@@ -19,6 +19,7 @@ from alpha_core.program import Program
 from alpha_core.tensor import Tensor
 from alpha_model import GPT, Randomness
 from alpha_train.data import Batch
+from alpha_train.loss_scale import LossScale
 from alpha_train.parameter_groups import parameter_groups
 from alpha_train.precision import set_precision
 
@@ -39,6 +40,8 @@ class StepResult:
     """What gradients were multiplied by; below 1 when they were clipped."""
     applied: bool
     """False when the step was skipped: its loss or gradients were not finite, or its norm was a spike."""
+    loss_scale: float | None = None
+    """What the loss was multiplied by, in f16."""
 
     @property
     def spiked(self) -> bool:
@@ -81,6 +84,7 @@ class Trainer:
         }
         self._groups = parameter_groups(specs, config.weight_decay, self.parameters, self._gradients, self.state)
         self._loss_sum = backend.zeros((), self.dtype)
+        self.loss_scale = LossScale(backend) if config.precision == "f16" else None
         self.step = 0
         """Number of updates done."""
         self._step = backend.zeros((), DType.i32)  # the same on the device, for dropout
@@ -96,12 +100,36 @@ class Trainer:
 
     def update(self, learning_rate: float) -> StepResult:
         """Applies one optimizer step to what was accumulated, and clears the sums."""
+        return self.start_update(learning_rate)()
+
+    def start_update(self, learning_rate: float) -> Callable[[], StepResult]:
+        """Does what `update` does; the returned function waits for what it reports.
+
+        Before that is asked for, the next batch may be accumulated, so that a device has something to do meanwhile.
+        """
         self.step += 1
         values = self._step_values(self.step, learning_rate)
         (report,) = self._program("update", (values,))(values)
         self._tokens = 0
-        loss, norm, clip, applied = (float(value) for value in self.backend.download(report))
-        return StepResult(loss=loss, grad_norm=norm, clip_coefficient=clip, applied=applied == 1.0)
+        download = self.backend.start_download(report)
+
+        def result() -> StepResult:
+            loss, norm, clip, applied, *scale = map(float, download())
+            return StepResult(
+                loss=loss,
+                grad_norm=norm,
+                clip_coefficient=clip,
+                applied=applied == 1.0,
+                loss_scale=scale[0] if scale else None,
+            )
+
+        return result
+
+    def discard(self) -> None:
+        """Forgets what was accumulated since the last update."""
+        for sums in (*self._gradients.values(), self._loss_sum):
+            self.backend.assign(sums, self.backend.zeros(sums.shape, sums.dtype))
+        self._tokens = 0
 
     def loss(self, batches: Iterable[Batch]) -> float:
         """Returns the mean loss over the tokens of some batches, in nats, without dropout; NaN without tokens."""
@@ -173,7 +201,8 @@ class Trainer:
         losses = self.model.losses(
             tape, self.parameters, tokens, targets, random, recompute=self.config.activation_checkpointing
         )
-        tape.accumulate(losses, {self.parameters[name]: sums for name, sums in self._gradients.items()})
+        scaled = losses if self.loss_scale is None else self.loss_scale.scaled(tape, losses)
+        tape.accumulate(scaled, {self.parameters[name]: sums for name, sums in self._gradients.items()})
         self.backend.add_into(self._loss_sum, self.backend.sum(losses))
         return []
 
@@ -182,16 +211,22 @@ class Trainer:
         per_token, *rest = (b.reshape(b.slice(values, 0, i, i + 1), ()) for i in range(values.size))
         loss = b.mul(self._loss_sum, per_token)
         self._scale_embedding_gradients()
-        norm = b.mul(b.global_norm(list(self._gradients.values())), per_token)
-        apply = b.mul(b.all_finite(norm), b.all_finite(loss))
+        per_gradient = per_token if self.loss_scale is None else self.loss_scale.unscaled(per_token)
+        norm = b.mul(b.global_norm(list(self._gradients.values())), per_gradient)
+        finite = b.all_finite(norm)
+        apply = b.mul(finite, b.all_finite(loss))
         if self.config.spike_threshold > 0:
             apply = b.mul(apply, b.sub(1.0, b.greater(norm, self.config.spike_threshold)))
         limit = self.config.grad_clip
         clip = b.clip_coefficient(norm, limit) if limit > 0 else b.full((), 1.0, self.dtype)
-        scalars = StepScalars(gradient_scale=b.mul(per_token, clip), apply=apply, values=rest)
+        scalars = StepScalars(gradient_scale=b.mul(per_gradient, clip), apply=apply, values=rest)
         for group in self._groups:
             self.optimizer.update(b, group, scalars)
-        report = b.cat([b.reshape(value, (1,)) for value in (loss, norm, clip, apply)], 0)
+        told = [loss, norm, clip, apply]
+        if self.loss_scale is not None:
+            told.append(b.add(self.loss_scale.scale, 0.0))
+            self.loss_scale.update(finite)
+        report = b.cat([b.reshape(value, (1,)) for value in told], 0)
         for sums in (*self._gradients.values(), self._loss_sum):
             b.assign(sums, b.zeros(sums.shape, sums.dtype))
         b.add_into(self._step, self._one)

@@ -30,6 +30,11 @@ class TrainConfig(Section):
     section: ClassVar[str] = "train"
     constraints: ClassVar[tuple[Constraint, ...]] = (
         Constraint(("lr_min", "lr"), lambda lr_min, lr: lr_min <= lr, "{lr_min} must not be above {lr}"),
+        Constraint(
+            ("fp16", "precision"),
+            lambda fp16, precision: not fp16 or precision in ("f32", "f16"),
+            "{fp16} contradicts {precision}",
+        ),
     )
 
     data: str = setting(
@@ -91,16 +96,22 @@ class TrainConfig(Section):
     validation_fraction: float = setting(0.1, "Share of the text that is held out.", minimum=0, below=1)
     precision: str = setting(
         "f32",
-        "Floating-point type of computation. bf16 rounds the operands of matrix products to bf16, and keeps sums,"
-        " weights and optimizer in f32.",
-        choices=("f32", "bf16", "f64"),
+        "Floating-point type of computation. bf16 and f16 round the operands of matrix products, and on GPUs"
+        " activations too; sums, weights and optimizer stay in f32. f16 scales the loss.",
+        choices=("f32", "bf16", "f16", "f64"),
     )
+    fp16: bool = setting(False, "The same as precision=f16.")
     activation_checkpointing: bool = setting(
         False, "Recompute each block in the backward pass: less memory, more time."
     )
     sinks: tuple[str, ...] = setting(("console", "jsonl"), "Where metrics go: registered sinks, separated by commas.")
     tag: str = setting("", "Text in front of the run id.", empty=True, check=tag_problem)
     runs_dir: str = setting(DEFAULT_RUNS_DIR, "Folder that holds the run folders.")
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.fp16:
+            object.__setattr__(self, "precision", "f16")
 
     @property
     def resolved_lr_min(self) -> float:
