@@ -7,7 +7,7 @@ from alpha_core.file_cache import FileCache
 from alpha_helios.vulkan.commands import CommandList, CommandPool
 from alpha_helios.vulkan.device_info import DeviceInfo
 from alpha_helios.vulkan.errors import DeviceLostError
-from alpha_helios.vulkan.logical_device import LogicalDevice
+from alpha_helios.vulkan.logical_device import LogicalDevice, OpenDevice
 from alpha_helios.vulkan.memory import Memory
 from alpha_helios.vulkan.pipeline_cache import PipelineCache
 from alpha_helios.vulkan.pipelines import Kernel, Pipeline, Pipelines
@@ -38,7 +38,17 @@ class Device:
         `validate` turns the validation layer on or off (default: `ALPHA_HELIOS_VALIDATION`). Raises `BackendError` if
         there is no such device or it cannot be used.
         """
-        self._logical = device = LogicalDevice(selection, validate)
+        self._set_up(OpenDevice(selection, validate), ring_bytes, pipeline_files, tuning_files)
+
+    def _set_up(
+        self,
+        device: LogicalDevice,
+        ring_bytes: int = RING_BYTES,
+        pipeline_files: FileCache | None = None,
+        tuning_files: FileCache | None = None,
+    ) -> None:
+        """Makes the parts, which all work on one device."""
+        self._logical = device
         self.info: DeviceInfo = device.info
         self.features: frozenset[str] = device.info.features
         """What kernels may require."""
@@ -67,7 +77,7 @@ class Device:
     @property
     def messages(self) -> list[Message]:
         """Everything that the validation layer said."""
-        validation = self._logical.instance.validation
+        validation = self._logical.validation
         return [] if validation is None else validation.messages
 
     def compile(

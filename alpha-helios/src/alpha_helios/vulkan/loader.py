@@ -15,7 +15,7 @@ import attrs
 from alpha_core.errors import BackendError
 from alpha_helios.vulkan.constants import STRUCTURE_TYPE
 
-__all__ = ["Vulkan", "reason_unavailable", "vulkan"]
+__all__ = ["Vulkan", "declarations", "reason_unavailable", "vulkan"]
 
 _LIBRARIES = {"win32": ("vulkan-1.dll",), "darwin": ("libvulkan.dylib", "libvulkan.1.dylib", "libMoltenVK.dylib")}
 _MODULE = "alpha_helios.vulkan._declarations_of_the_vulkan_package"
@@ -57,7 +57,7 @@ def reason_unavailable() -> str | None:
 @cache
 def vulkan() -> Vulkan:
     """Opens the loader. Raises `BackendError` that says what is missing and how to get it."""
-    ffi = _declarations()
+    ffi = declarations()
     names = _LIBRARIES.get(sys.platform, ("libvulkan.so.1", "libvulkan.so"))
     for name in names:
         try:
@@ -70,7 +70,8 @@ def vulkan() -> Vulkan:
     )
 
 
-def _declarations() -> Any:
+@cache
+def declarations() -> Any:
     """Returns the cffi declarations of the `vulkan` package without importing its wrappers."""
     package = find_spec("vulkan")
     folders = list(package.submodule_search_locations or []) if package is not None else []

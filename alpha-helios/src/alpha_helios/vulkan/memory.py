@@ -101,6 +101,8 @@ class Memory:
         """The most that was ever in use."""
         self.reserved_bytes = 0
         """Bytes of all slabs."""
+        self.allocations = 0
+        """How many places were ever taken."""
         self._source = source
         self._slab_bytes = slab_bytes
         self._slabs: list[Slab] = []
@@ -118,6 +120,7 @@ class Memory:
             slab, offset = self._place(size) or self._place_in_new(size) or (None, 0)
             if slab is None:
                 raise self._source.out_of_memory(size, what, self)
+            self.allocations += 1
             self.allocated_bytes += size
             self.peak_bytes = max(self.peak_bytes, self.allocated_bytes)
             return Allocation(slab.address + offset, nbytes, slab.start + offset, slab, self)

@@ -102,7 +102,7 @@ class Clock:
 
     def _domains(self) -> set[int]:
         device, ffi = self._device, self._device.vulkan.ffi
-        call = device.instance.function("vkGetPhysicalDeviceCalibrateableTimeDomainsEXT")
+        call = device.instance_function("vkGetPhysicalDeviceCalibrateableTimeDomainsEXT")
         count = ffi.new("uint32_t *")
         call(device.physical, count, ffi.NULL)
         domains = ffi.new("VkTimeDomainKHR[]", count[0])

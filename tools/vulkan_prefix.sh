@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# Makes a folder with a Vulkan device that computes on the processor (Mesa's lavapipe), the validation layers and spirv-val,
+# all from Debian packages and without touching the system, and in it `run`, which runs a program with them:
+#
+#   tools/vulkan_prefix.sh PREFIX             the newest Mesa that Debian has, with cooperative matrices
+#   tools/vulkan_prefix.sh --own PREFIX       the Mesa of this machine's own release; nothing is fetched if it is installed
+#   PREFIX/run .venv/bin/python -m pytest tests/helios
+#
+# Needs Debian or something with its apt, not root. Does nothing when the folder is there already.
+set -euo pipefail
+
+newest=trixie # with its backports
+packages=(mesa-vulkan-drivers libvulkan1 vulkan-validationlayers spirv-tools)
+keys=/usr/share/keyrings/debian-archive-keyring.gpg
+
+fail() {
+    printf 'vulkan_prefix: %s\n' "$*" >&2
+    exit 1
+}
+
+own=false
+if [ "${1:-}" = --own ]; then
+    own=true
+    shift
+fi
+[ $# -eq 1 ] || fail "usage: vulkan_prefix.sh [--own] PREFIX"
+mkdir -p -- "$(dirname -- "$1")"
+prefix=$(cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
+made_by="$own $(cksum <"${BASH_SOURCE[0]}")"
+if [ "$(cat -- "$prefix/made_by" 2>/dev/null)" = "$made_by" ]; then
+    exit 0
+fi
+
+codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+new=$(mktemp -d -- "$prefix.XXXXXX")
+trap 'rm -rf -- "$new"' EXIT
+chmod 755 "$new"
+
+# The address that this machine gets Debian from: of a stanza (.sources) or a line (.list) about its own release.
+mirror() {
+    local found
+    found=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null | awk -v RS= -v release="$codename" '
+        { uri = ""; fits = 0; count = split($0, lines, "\n")
+          for (i = 1; i <= count; i++) {
+              n = split(lines[i], words, /[ \t]+/)
+              if (words[1] == "URIs:") uri = words[2]
+              if (words[1] == "Suites:") for (j = 2; j <= n; j++) if (words[j] == release) fits = 1
+          }
+          if (uri != "" && fits) { print uri; exit } }')
+    [ -n "$found" ] || found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null |
+        sed -n 's/\[[^]]*\]//; s/^deb[ \t]*//p' | awk -v release="$codename" '$2 == release { print $1; exit }')
+    printf '%s' "$found"
+}
+
+# Unpacks the packages and everything they need, as if nothing were installed.
+fetch() {
+    [ -r "$keys" ] || fail "there is no $keys; install debian-archive-keyring"
+    local from suite suites=("$codename") apt=(apt-get -qq) target=()
+    from=$(mirror)
+    [ -n "$from" ] || fail "the sources of apt on this machine name no mirror of Debian '$codename'"
+    $own || suites=("$newest" "$newest-backports") target=(-t "$newest-backports")
+    mkdir -p "$new/apt/none" "$new/apt/lists/partial" "$new/apt/cache/archives/partial" "$new/root"
+    : >"$new/apt/status"
+    for suite in "${suites[@]}"; do
+        printf 'deb [signed-by=%s] %s %s main\n' "$keys" "$from" "$suite"
+    done >"$new/apt/sources.list"
+    apt+=(-o "Dir::Etc::sourcelist=$new/apt/sources.list" -o Dir::Etc::sourceparts=- -o "Dir::Etc::preferencesparts=$new/apt/none"
+        -o "Dir::State=$new/apt" -o "Dir::State::lists=$new/apt/lists" -o "Dir::State::status=$new/apt/status"
+        -o "Dir::Cache=$new/apt/cache" -o Debug::NoLocking=1 -o APT::Install-Recommends=0 -o APT::Sandbox::User=)
+    "${apt[@]}" update || fail "apt cannot read ${suites[*]} of $from"
+    "${apt[@]}" -y --download-only "${target[@]}" install "${packages[@]}" >/dev/null
+    local package
+    for package in "$new"/apt/cache/archives/*.deb; do
+        dpkg -x "$package" "$new/root"
+    done
+    rm -rf -- "$new/apt"
+    if [ -d "$new/root/lib" ]; then # older releases keep the C library outside of /usr
+        cp -a -- "$new/root/lib/." "$new/root/usr/lib/"
+    fi
+}
+
+installed() {
+    local package
+    for package in "${packages[@]}"; do
+        [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || return 1
+    done
+}
+
+cat >"$new/run" <<'RUN'
+#!/bin/sh
+# Runs a program with the Vulkan device, the validation layers and the SPIR-V tools of this folder. Of Python too, whatever
+# it starts through `sys.executable` runs with them.
+here=$(dirname -- "$(readlink -f -- "$0")")
+root=$here/root/usr
+program=$(command -v -- "$1") || { echo "$0: there is no program '$1'" >&2; exit 127; }
+shift
+export VK_DRIVER_FILES="$here/lavapipe.json" VK_LOADER_LAYERS_DISABLE='~implicit~'
+[ -d "$root" ] || exec "$program" "$@" # everything is installed in the system
+lib=$(dirname -- "$(ls -d "$root"/lib/*/libvulkan.so.1)")
+export VK_LAYER_PATH="$root/share/vulkan/explicit_layer.d" PATH="$here/bin:$PATH"
+export ALPHA_VULKAN_PYTHON="$program" PYTHONPATH="$here/python${PYTHONPATH:+:$PYTHONPATH}"
+# The libraries that the program itself needs and that the system does not search for, such as libpython.
+needs=$(ldd "$program" 2>/dev/null | sed -n 's|.*=> \(/.*\)/[^/]* (.*|\1|p' | sort -u | tr '\n' ':')
+exec "$lib"/ld-linux-*.so.* --library-path "$lib:$needs" "$program" "$@"
+RUN
+chmod +x "$new/run"
+
+if $own && installed; then
+    driver=$(dpkg -L mesa-vulkan-drivers | grep -m 1 '/lvp_icd.*\.json$')
+    cp -- "$driver" "$new/lavapipe.json"
+else
+    fetch
+    library=$(cd -- "$new/root" && ls -- usr/lib/*/libvulkan_lvp.so)
+    sed "s#\"library_path\": *\"[^\"]*\"#\"library_path\": \"$prefix/root/$library\"#" \
+        "$new"/root/usr/share/vulkan/icd.d/lvp_icd*.json >"$new/lavapipe.json"
+    mkdir -p "$new/bin" "$new/python"
+    # A tool of the folder needs the folder's libraries, whoever starts it.
+    for tool in "$new"/root/usr/bin/spirv-*; do
+        name=$(basename -- "$tool")
+        printf '#!/bin/sh\nroot=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")/root/usr\nlib=%s\n%s\n' \
+            '$(dirname -- "$(ls -d "$root"/lib/*/libvulkan.so.1)")' \
+            "exec \"\$lib\"/ld-linux-*.so.* --library-path \"\$lib\" \"\$root/bin/$name\" \"\$@\"" >"$new/bin/$name"
+        chmod +x "$new/bin/$name"
+    done
+    # What Python starts as `sys.executable` (workers of pytest, child processes of tests) is to run in the same way.
+    printf '#!/bin/sh\nexec "%s/run" "$ALPHA_VULKAN_PYTHON" "$@"\n' "$prefix" >"$new/bin/alpha-vulkan-python"
+    chmod +x "$new/bin/alpha-vulkan-python"
+    cat >"$new/python/sitecustomize.py" <<'PYTHON'
+import sys
+from pathlib import Path
+
+sys.executable = str(Path(__file__).parents[1] / "bin" / "alpha-vulkan-python")
+PYTHON
+fi
+printf '%s\n' "$made_by" >"$new/made_by"
+
+# Whoever comes first puts it in place; what an older version of this file made goes.
+if [ -d "$prefix" ] && [ "$(cat -- "$prefix/made_by" 2>/dev/null)" != "$made_by" ]; then
+    [ -e "$prefix/made_by" ] || [ -z "$(ls -A -- "$prefix")" ] || fail "$prefix is there and was not made by this script"
+    rm -rf -- "$prefix"
+fi
+mv -T -- "$new" "$prefix" 2>/dev/null || [ "$(cat -- "$prefix/made_by" 2>/dev/null)" = "$made_by" ] ||
+    fail "cannot put $prefix in place"
+trap - EXIT
+rm -rf -- "$new"
