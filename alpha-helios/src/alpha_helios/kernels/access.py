@@ -9,7 +9,7 @@ from alpha_helios.spirv.place import Pointer
 from alpha_helios.spirv.types import Type, f32, i8, i16, i32, i64
 from alpha_helios.spirv.value import Number, Value
 
-__all__ = ["COMPUTED", "STORED", "Elements", "elements"]
+__all__ = ["COMPUTED", "STORED", "Elements", "elements", "rounded"]
 
 STORED: dict[str, Type] = {
     "f64": i64,
@@ -39,6 +39,17 @@ COMPUTED: dict[str, Type] = {
 def elements(k: Kernel, stored: str, *, readonly: bool = False, alignment: int | None = None) -> "Elements":
     """Takes the kernel's next argument: the address of elements of a dtype."""
     return Elements(k.pointer(STORED[stored], alignment, readonly=readonly), stored)
+
+
+def rounded(k: Kernel, value: Value, stored: str) -> Value:
+    """What is read where a number is stored as elements of a dtype."""
+    match stored:
+        case "f16":
+            return k.from_f16_bits(k.to_f16_bits(value))
+        case "bf16":
+            return k.from_bf16_bits(k.to_bf16_bits(value))
+        case _:
+            return value
 
 
 class Elements:
@@ -83,13 +94,7 @@ class Elements:
 
     def rounded(self, value: Value) -> Value:
         """What `load` gives after `store`."""
-        match self.stored:
-            case "f16":
-                return self.k.from_f16_bits(self.k.to_f16_bits(value))
-            case "bf16":
-                return self.k.from_bf16_bits(self.k.to_bf16_bits(value))
-            case _:
-                return value
+        return rounded(self.k, value, self.stored)
 
     def bits(self, value: Number) -> Value:
         """A number as it lies in memory."""

@@ -139,6 +139,20 @@ class Memory(Arithmetic):
         else:
             self.module.shared_access(self.emit_void("Store", place.target(), value, 0), 3)
 
+    def store_lane(self, place: Indexed, lane: Number, value: Number) -> None:
+        """Stores one lane of the vector at a place."""
+        scalar = place.element.scalar
+        if not place.element.lanes:
+            raise TypeError(f"`store_lane` into {place.element}, which has no lanes")
+        self.check_scope(place.scope, f"the array of {place.element}")
+        type_ = self.module.pointer_type(place.storage, self.module.type(scalar))
+        chain = (self.lift(place.first, i32), self.lift(lane, i32))
+        target = self.emit_raw(type_, "AccessChain", place.variable, *chain)
+        if place.storage == "Function":
+            self.emit_void("Store", target, self.lift(value, scalar))
+        else:
+            self.module.shared_access(self.emit_void("Store", target, self.lift(value, scalar), 0), 3)
+
     # Atomic operations, on i32, i64 and in part f32
 
     def atomic_load(self, place: Place, *, scope: Scope = "device", order: Order = "relaxed") -> Value:

@@ -169,6 +169,10 @@ class Indexed(Place):
         for lane, part in enumerate(self.kernel.lanes(stored)):
             self.kernel.store_indexed(place + lane, part)
 
+    def store_lane(self, index: Number, lane: Number, value: Number) -> None:
+        """Stores one lane of an element that is a vector; `lane` may be known only when the kernel runs."""
+        self.kernel.store_lane(self + index, lane, value)
+
     def target(self) -> int:
         if isinstance(self.first, int) and not 0 <= self.first < self.count:
             raise IndexError(f"element {self.first} of {self.count}")
