@@ -30,10 +30,10 @@ class Tuner:
         self._device, self._compiler, self._cache = device, compiler, device.tuning
         self.measures = measures
 
-    def choose(self, key: str, variants: Sequence[Variant], make: Callable[[Variant], Launch]) -> Variant:
+    def choose(self, key: str, variants: Sequence[Variant], make: Callable[[Variant], Sequence[Launch]]) -> Variant:
         """Returns a variant of the kernel `key` names together with its sizes; the first one is the static choice.
 
-        `make` gives the launch of a variant. Variants must be equally right; they may round differently.
+        `make` gives the launches of a variant. Variants must be equally right; they may round differently.
         """
         if len(variants) == 1:
             return variants[0]
@@ -48,9 +48,9 @@ class Tuner:
         self._cache.write(key, {"variant": names[best], "seconds": dict(zip(names, times, strict=True))})
         return variants[best]
 
-    def _time(self, launch: Launch) -> float:
-        """Returns seconds of one run, on scratch memory in place of the launch's own."""
-        places = {id(buffer): buffer for buffer in map(buffer_of, launch.tensors)}
+    def _time(self, launches: Sequence[Launch]) -> float:
+        """Returns seconds of one run, on scratch memory in place of the launches' own."""
+        places = {id(buffer): buffer for launch in launches for buffer in map(buffer_of, launch.tensors)}
         held = {key: self._device.memory.allocate(buffer.nbytes, "tuning") for key, buffer in places.items()}
         scratch = {key: Buffer(buffer.nbytes, held[key]) for key, buffer in places.items()}
 
@@ -58,15 +58,18 @@ class Tuner:
             view = view_of(tensor)
             return Tensor(tensor.shape, tensor.dtype, attrs.evolve(view, buffer=scratch[id(view.buffer)]))
 
-        groups = (launch.writes, launch.updates, launch.reads)
-        writes, updates, reads = (tuple(map(moved, group)) for group in groups)
-        alone = attrs.evolve(launch, writes=writes, updates=updates, reads=reads)
-        commands = self._device.record(f"tuning `{launch.spec.name}`", reusable=True)
+        alone = []
+        for launch in launches:
+            groups = (launch.writes, launch.updates, launch.reads)
+            writes, updates, reads = (tuple(map(moved, group)) for group in groups)
+            alone.append(attrs.evolve(launch, writes=writes, updates=updates, reads=reads))
+        commands = self._device.record(f"tuning `{launches[-1].spec.name}`", reusable=True)
         for place in held.values():
             commands.fill(place, 0)
         dispatcher = Dispatcher(self._device, self._compiler, commands)
         for _ in range(_RUNS):
-            dispatcher.add(alone)
+            for launch in alone:
+                dispatcher.add(launch)
             commands.barrier()
         best = math.inf
         for _ in range(_REPEATS):
