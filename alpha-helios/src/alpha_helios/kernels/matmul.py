@@ -1,0 +1,186 @@
+"""Matrix products in blocks through shared memory, and the sum of their parts."""
+
+from alpha_helios.grid import linear_group
+from alpha_helios.kernels.access import elements
+from alpha_helios.kernels.finish import Finish, Output
+from alpha_helios.kernels.tile import TILES, Feed, Side, Tile
+from alpha_helios.spirv.kernel import Kernel
+from alpha_helios.spirv.place import Variable
+from alpha_helios.spirv.types import f32, i32, i64, vector
+from alpha_helios.spirv.value import Value
+
+__all__ = ["add_parts", "gemm"]
+
+_BAND = 8
+"""Rows of tiles that are worked on together, column by column: what they read of both operands stays in the cache."""
+
+
+def gemm(
+    k: Kernel, *, tile: str, left: Side, right: Side, finish: Finish, lanes: int, ragged: bool, parts: bool
+) -> None:
+    """out[b, m, n] = sum_k a[b, m, k] b[b, k, n], finished as `finish` says. Sums go from the first step to the last.
+
+    Arguments: out, what `Output` takes, a, b, what `Output` reads; M, N, K, batches, the length of the inner batch
+    axis, parts, steps in a part (i32); the strides of a and of b: of the direction with gaps, the outer and the inner
+    batch axis (i64). Grid: a workgroup for each tile, part and batch; it stores `lanes` neighbours at once (1 or 4).
+
+    With `parts` the K steps are shared out, and out is (parts, b, M, N). With `ragged` a sum may end within a block.
+    """
+    shape = TILES[tile]
+    output = Output(k, finish)
+    a, b = (elements(k, side.stored, readonly=True) for side in (left, right))
+    output.take_reads()
+    rows, columns, length, batches, inner, count, chunk = (k.integer() for _ in range(7))
+    (a_stride, a_outer, a_inner), (b_stride, b_outer, b_inner) = ([k.long() for _ in range(3)] for _ in range(2))
+    down, across = (rows + (shape.rows - 1)) // shape.rows, (columns + (shape.columns - 1)) // shape.columns
+    group, tiles = linear_group(k), down * across
+    with k.if_(group >= tiles * batches * count):
+        k.return_()
+    index = group // tiles
+    part, batch = (index % count, index // count) if parts else (k.constant(i32, 0), index)
+    row, column = _place(k, group % tiles, down, across, shape)
+    outer, within = (k.convert(i, i64) for i in (batch // inner, batch % inner))
+    start = part * chunk
+    stop = k.minimum(start + chunk, length)
+    a, b = a + (outer * a_outer + within * a_inner), b + (outer * b_outer + within * b_inner)
+    feeds = (
+        Feed(k, a, left, shape, shape.rows, row, rows, a_stride, stop, ragged=ragged),
+        Feed(k, b, right, shape, shape.columns, column, columns, b_stride, stop, ragged=ragged),
+    )
+    y, x = _position(k, shape)
+    sums = _sums(k, shape, feeds, (a_stride, b_stride), y, x, start, stop)
+    matrix = k.convert(part * batches + batch, i64) * k.convert(rows, i64)
+    _store(k, shape, output, sums, matrix, row + y * 4, column + x * 4, rows, columns, lanes)
+
+
+def _place(k: Kernel, tile: Value, down: Value, across: Value, shape: Tile) -> tuple[Value, Value]:
+    """The first row and column of a tile. A band of rows of tiles is walked column by column."""
+    first = tile // (across * _BAND) * _BAND
+    height, index = k.minimum(down - first, _BAND), tile % (across * _BAND)
+    return (first + index % height) * shape.rows, index // height * shape.columns
+
+
+def _position(k: Kernel, shape: Tile) -> tuple[Value, Value]:
+    """Which group of 4 rows and of 4 columns an invocation begins with.
+
+    32 neighbours form a block of 4 by 8, so that what they read of the two operands at once is little.
+    """
+    block, lane = k.local_index >> 5, k.local_index & 31
+    return block // (shape.across // 8) * 4 + (lane >> 3), block % (shape.across // 8) * 8 + (lane & 7)
+
+
+def _sums(
+    k: Kernel,
+    shape: Tile,
+    feeds: tuple[Feed, Feed],
+    strides: tuple[Value, Value],
+    y: Value,
+    x: Value,
+    start: Value,
+    stop: Value,
+) -> list[list[Variable]]:
+    """The sums of an invocation: for each of its rows, groups of 4 columns."""
+    four = vector(f32, 4)
+    sums = [[k.variable(0.0, four) for _ in range(shape.wide // 4)] for _ in range(shape.high)]
+    begin = k.convert(start, i64)
+    walked = [
+        k.variable(begin if feed.along_inner else begin * stride) for feed, stride in zip(feeds, strides, strict=True)
+    ]
+    held = [[k.variable(0.0, four) for _ in range(feed.groups)] for feed in feeds]
+    sizes = [shape.depth * feed.width // 4 if shape.buffers == 2 else 0 for feed in feeds]
+    current = k.variable(0, i32)
+
+    def fetch(base: Value) -> None:
+        for feed, place, values in zip(feeds, walked, held, strict=True):
+            for variable, value in zip(values, feed.fetch(base, place.value), strict=True):
+                variable.value = value
+            place.value = place.value + feed.advance
+
+    def put(buffer: Value) -> None:
+        for feed, values, size in zip(feeds, held, sizes, strict=True):
+            feed.put(values, buffer * size)
+
+    with k.if_(start < stop):
+        fetch(start)
+        put(k.constant(i32, 0))
+    k.barrier()
+    with k.range_(start, stop, shape.depth) as step:
+        following = step + shape.depth
+        with k.if_(following < stop):
+            fetch(following)
+        _multiply(k, shape, feeds, [current.value * size for size in sizes], y, x, sums)
+        if shape.buffers == 1:
+            k.barrier()
+        current.value = 1 - current.value
+        with k.if_(following < stop):
+            put(current.value)
+        k.barrier()
+    return sums
+
+
+def _multiply(
+    k: Kernel,
+    shape: Tile,
+    feeds: tuple[Feed, Feed],
+    buffers: list[Value],
+    y: Value,
+    x: Value,
+    sums: list[list[Variable]],
+) -> None:
+    """Adds the products of a block, step by step."""
+    totals = [[one.value for one in line] for line in sums]
+    reads = [
+        feed.reader(buffer, position, apart)
+        for feed, buffer, position, apart in zip(feeds, buffers, (y, x), (shape.down, shape.across), strict=True)
+    ]
+    for step in range(shape.depth):
+        left, right = (read(step) for read in reads)
+        for line in range(shape.high):
+            factor = k.splat(left[line // 4][line % 4], 4)
+            totals[line] = [k.fma(factor, other, total) for other, total in zip(right, totals[line], strict=True)]
+    for variables, results in zip(sums, totals, strict=True):
+        for variable, value in zip(variables, results, strict=True):
+            variable.value = value
+
+
+def _store(
+    k: Kernel,
+    shape: Tile,
+    output: Output,
+    sums: list[list[Variable]],
+    matrix: Value,
+    row: Value,
+    column: Value,
+    rows: Value,
+    columns: Value,
+    lanes: int,
+) -> None:
+    """Finishes what of an invocation's sums lies within the result."""
+    for line, values in enumerate(sums):
+        here = row + (line // 4 * shape.down * 4 + line % 4)
+        with k.if_(here < rows):
+            begin = (matrix + k.convert(here, i64)) * k.convert(columns, i64)
+            for group, one in enumerate(values):
+                for lane in range(0, 4, lanes):
+                    place = column + (group * shape.across * 4 + lane)
+                    with k.if_(place < columns):
+                        value = one.value if lanes == 4 else one.value[lane]
+                        output.store(value, begin + k.convert(place, i64), place)
+
+
+def add_parts(k: Kernel, *, finish: Finish, lanes: int) -> None:
+    """Adds the parts of sums, from the first to the last, and finishes them.
+
+    Arguments: out, what `Output` takes, parts (P, ..., N) f32, what `Output` reads; the elements of out and N (i64), P.
+    Grid: an invocation for each `lanes` neighbours.
+    """
+    output = Output(k, finish)
+    parts = k.pointer(readonly=True)
+    output.take_reads()
+    size, columns, count = k.long(), k.long(), k.integer()
+    index = (k.convert(linear_group(k), i64) * k.invocations + k.convert(k.local_index, i64)) * lanes
+    with k.if_(index < size):
+        total = k.variable(parts.load(index, lanes if lanes > 1 else 0))
+        with k.range_(1, count) as part:
+            total.value = total.value + parts.load(k.convert(part, i64) * size + index, lanes if lanes > 1 else 0)
+        output.store(total.value, index, k.convert(index % columns, i32))

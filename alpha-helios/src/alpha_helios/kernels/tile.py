@@ -1,0 +1,182 @@
+"""Blocks of the operands of a product on their way from memory to shared memory."""
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from alpha_helios.kernels.access import Elements, rounded
+from alpha_helios.spirv.kernel import Kernel
+from alpha_helios.spirv.place import Variable
+from alpha_helios.spirv.types import f32, i64, vector
+from alpha_helios.spirv.value import Value
+
+__all__ = ["TILES", "Feed", "Side", "Tile"]
+
+
+@attrs.frozen
+class Tile:
+    """A block of the result that a workgroup computes, `depth` steps of the sum at a time.
+
+    An invocation has `high` by `wide` elements of it, in groups of 4 by 4 that lie apart. For a step it reads
+    `high + wide` numbers from shared memory, 16 bytes at a time, and does `high * wide` fused multiply-adds.
+    """
+
+    rows: int
+    columns: int
+    depth: int
+    high: int
+    wide: int
+    buffers: int
+    """2: the next block is written while this one is read, which takes one barrier in place of two."""
+
+    @property
+    def across(self) -> int:
+        """Invocations beside each other, each with a group of 4 columns."""
+        return self.columns // self.wide
+
+    @property
+    def down(self) -> int:
+        """Invocations below each other."""
+        return self.rows // self.high
+
+    @property
+    def invocations(self) -> int:
+        return self.across * self.down
+
+    @property
+    def shared_bytes(self) -> int:
+        return 4 * self.depth * (self.rows + self.columns) * self.buffers
+
+
+TILES = {
+    "128x128x16": Tile(128, 128, 16, 8, 8, 2),
+    "128x128x8": Tile(128, 128, 8, 8, 8, 2),
+    "64x64x16": Tile(64, 64, 16, 4, 4, 2),
+    "32x32x32": Tile(32, 32, 32, 4, 4, 2),
+}
+"""By the name that traces and tuning results show."""
+
+
+@attrs.frozen
+class Side:
+    """How an operand lies in memory. Part of a kernel's identity."""
+
+    stored: str
+    along: str
+    """The direction without gaps: `inner`, that of the sum, or `lines`: rows of the left, columns of the right one."""
+    lanes: int
+    """4 if groups of 4 neighbours are aligned and never cross an edge, else 1."""
+    rounded: str = "f32"
+    """What elements are rounded to before they are multiplied."""
+
+
+class Feed:
+    """The share of one invocation in bringing blocks of an operand to shared memory: some groups of 4 neighbours each.
+
+    There a block stands as (depth, lines), so that the product reads neighbouring lines at once. Groups along the sum
+    are written as 4 separate numbers; lines are swapped within 32 by the number of the group, so that those that a
+    subgroup writes at once go to different banks.
+
+    Lines beyond the last are read as the last one; what comes of them is not stored. Steps beyond the last are zeros on
+    both sides, so that nothing but zeros is added for them.
+    """
+
+    def __init__(
+        self,
+        k: Kernel,
+        source: Elements,
+        side: Side,
+        tile: Tile,
+        width: int,
+        first: Value,
+        lines: Value,
+        stride: Value,
+        stop: Value,
+        *,
+        ragged: bool,
+    ) -> None:
+        """Takes the `width` lines of a tile from line `first` on, of `lines`; sums end before `stop`.
+
+        `stride` (i64) is that of the direction with gaps. With `ragged` steps at `stop` or beyond may be asked for.
+        """
+        self.k, self.source, self.side, self.tile, self.width = k, source, side, tile, width
+        self.stop, self.ragged = stop, ragged
+        self.shared = k.shared(vector(f32, 4), tile.buffers * tile.depth * width // 4)
+        self.along_inner = side.along == "inner"
+        self.advance = k.constant(i64, tile.depth) if self.along_inner else stride * tile.depth
+        """By how many elements the next block lies further."""
+        self._offsets: list[list[Value]] = []
+        self._steps: list[list[Value]] = []
+        self._places: list[list[tuple[Value, Value | None]]] = []
+        for group in range(width * tile.depth // 4 // k.invocations):
+            self._prepare(k.local_index + group * k.invocations, first, lines, stride)
+
+    @property
+    def groups(self) -> int:
+        return len(self._places)
+
+    def _prepare(self, group: Value, first: Value, lines: Value, stride: Value) -> None:
+        k, lanes = self.k, range(0, 4, self.side.lanes)
+        if self.along_inner:
+            quarter = self.tile.depth // 4
+            step, line = (group & quarter - 1) * 4, group >> quarter.bit_length() - 1
+            start = k.convert(k.minimum(first + line, lines - 1), i64) * stride + k.convert(step, i64)
+            self._offsets.append([start + lane for lane in lanes])
+            self._steps.append([step + lane for lane in lanes])
+            place = line ^ (step >> 2) * (128 // self.tile.depth)
+            self._places.append([((step + i) * (self.width // 4) + (place >> 2), place & 3) for i in range(4)])
+            return
+        quarter = self.width // 4
+        step, line = group >> quarter.bit_length() - 1, (group & quarter - 1) * 4
+        starts = [k.minimum(first + line + lane, lines - self.side.lanes) for lane in lanes]
+        row = k.convert(step, i64) * stride
+        self._offsets.append([row + k.convert(start, i64) for start in starts])
+        self._steps.append([step for _ in lanes])
+        self._places.append([(step * quarter + (line >> 2), None)])
+
+    def fetch(self, base: Value, walked: Value) -> list[Value]:
+        """Reads this invocation's groups of the block that begins at step `base`, `walked` elements further."""
+        return [
+            self._joined(
+                [self._read(offset + walked, base + step) for offset, step in zip(offsets, steps, strict=True)]
+            )
+            for offsets, steps in zip(self._offsets, self._steps, strict=True)
+        ]
+
+    def _joined(self, parts: Sequence[Value]) -> Value:
+        return parts[0] if len(parts) == 1 else self.k.vector(*parts)
+
+    def _read(self, index: Value, step: Value) -> Value:
+        k, lanes = self.k, self.side.lanes
+        if self.ragged:
+            within = step < self.stop
+            index = k.select(within, index, 0)
+        value = self.source.load(index, lanes if lanes > 1 else 0)
+        if not value.type.is_float:
+            value = k.convert(value, f32)
+        if self.side.rounded != self.side.stored:
+            value = rounded(k, value, self.side.rounded)
+        return k.select(within, value, 0.0) if self.ragged else value
+
+    def put(self, values: Sequence[Value | Variable], start: Value) -> None:
+        """Writes groups that were read to shared memory, to the buffer that begins at `start`."""
+        for one, places in zip(values, self._places, strict=True):
+            value = one.value if isinstance(one, Variable) else one
+            for lane, (place, part) in enumerate(places):
+                if part is None:
+                    self.shared[start + place] = value
+                else:
+                    self.shared.store_lane(start + place, part, value[lane])
+
+    def reader(self, start: Value, position: Value, apart: int) -> Callable[[int], list[Value]]:
+        """Returns what reads of a step of the block at `start` groups of 4 lines: from `position` on, `apart`."""
+        swapped: dict[int, Value] = {}
+
+        def read(step: int) -> list[Value]:
+            swap = step // 4 * (32 // self.tile.depth) if self.along_inner else 0
+            if swap not in swapped:
+                swapped[swap] = start + (position ^ swap)
+            row = step * (self.width // 4)
+            return [self.shared[swapped[swap] + (row + group)] for group in range(0, self.width // 4, apart)]
+
+        return read

@@ -1,0 +1,137 @@
+"""The kernels that compute a matrix product, and the rule that picks one from the sizes and the device."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import attrs
+
+from alpha_core.dtype import DType
+from alpha_core.recording.launch import KernelSpec, Launch
+from alpha_core.tensor import Tensor
+from alpha_helios.grid import grid
+from alpha_helios.kernels.matmul import add_parts, gemm
+from alpha_helios.kernels.tile import TILES
+from alpha_helios.product import Epilogue, Problem, Task, finished, product_launch
+from alpha_helios.vulkan.device_info import DeviceInfo
+
+__all__ = ["Tiled", "Variant", "variants"]
+
+_CORES = {"discrete": 96, "integrated": 8, "cpu": 2}
+"""Vulkan does not say how many processors a device has: a guess by its kind."""
+_MULTIPLY_ADDS = 128
+"""Of a processor in a cycle."""
+_EFFICIENCY = {"128x128x16": 0.85, "128x128x8": 0.75, "64x64x16": 0.6, "32x32x32": 0.35}
+"""How much of the peak a tile reaches beside reading shared memory and instructions that do not multiply."""
+_START = 1500.0
+"""Cycles until a workgroup multiplies: its first block comes from memory."""
+_LAUNCH = 4000.0
+"""Cycles of another launch that waits for the one before."""
+_BYTES = 20.0
+"""From memory, of a processor in a cycle."""
+_LEAST_STEPS = 256
+"""Of a part of a sum."""
+_MOST_PARTS = 32
+_MOST_VARIANTS = 5
+"""That are measured when the device is tuned."""
+_WORKGROUP = 256
+
+
+class Variant(ABC):
+    """One way to compute a product. Its text names it in tuning results."""
+
+    @abstractmethod
+    def launches(self, task: Task) -> list[Launch]:
+        """Returns the launches; the last one writes the result, and can be extended."""
+
+    @abstractmethod
+    def cycles(self, problem: Problem, info: DeviceInfo) -> float:
+        """Returns about how long it takes."""
+
+
+@attrs.frozen
+class Tiled(Variant):
+    """Blocks of the result, one for each workgroup; each sum in one part or in several, which are added at the end."""
+
+    tile: str
+    parts: int = 1
+
+    def __str__(self) -> str:
+        return self.tile if self.parts == 1 else f"{self.tile} in {self.parts} parts"
+
+    def launches(self, task: Task) -> list[Launch]:
+        if self.parts == 1:
+            return [finished(task, self._product)]
+        problem = task.problem
+        scratch = task.empty((self.parts, problem.count, problem.rows, problem.columns), DType.f32)
+        part = attrs.evolve(task, out=scratch, add=False, epilogue=Epilogue())
+        return [self._product(part), finished(task, lambda wanted: _sum_of_parts(wanted, scratch, self.parts))]
+
+    def cycles(self, problem: Problem, info: DeviceInfo) -> float:
+        tile, cores = TILES[self.tile], _CORES.get(info.kind, 32)
+        tiles = -(-problem.rows // tile.rows) * -(-problem.columns // tile.columns) * problem.count * self.parts
+        steps = _part_steps(problem.length, self.parts, tile.depth)
+        each = tile.rows * tile.columns * steps / (_MULTIPLY_ADDS * _EFFICIENCY[self.tile])
+        cycles = -(-tiles // cores) * each + _START
+        if self.parts > 1:
+            partial = 4.0 * problem.count * problem.rows * problem.columns * self.parts
+            cycles += _LAUNCH + 2 * partial / (_BYTES * cores)
+        return cycles
+
+    def _product(self, task: Task) -> Launch:
+        problem, tile = task.problem, TILES[self.tile]
+        left, right = task.sides
+        steps = _part_steps(problem.length, self.parts, tile.depth)
+        spec = KernelSpec.of(
+            gemm,
+            tile=self.tile,
+            left=left,
+            right=right,
+            finish=task.finish,
+            lanes=task.lanes,
+            ragged=problem.length % tile.depth > 0,
+            parts=self.parts > 1,
+            workgroup=tile.invocations,
+        )
+        a, b = problem.a, problem.b
+        values = (
+            *(problem.rows, problem.columns, problem.length, problem.count, problem.batch[1], self.parts, steps),
+            *(a.stride, *a.batch_strides, b.stride, *b.batch_strides),
+        )
+        tiles = -(-problem.rows // tile.rows) * -(-problem.columns // tile.columns)
+        groups = grid(tiles * problem.count * self.parts)
+        return product_launch(task, spec, (a.tensor, b.tensor), values, groups=groups, flops=problem.flops)
+
+
+def variants(task: Task, info: DeviceInfo) -> list[Variant]:
+    """Returns the ways to compute a product on a device, the one that the rule picks first."""
+    limits = info.limits
+    able = [
+        name
+        for name, tile in TILES.items()
+        if tile.shared_bytes <= limits.shared_memory
+        and tile.invocations <= min(limits.max_workgroup_invocations, limits.max_workgroup_size[0])
+    ]
+    found = [Tiled(name, parts) for name in able for parts in _divisions(task.problem.length)]
+    return _best(found, task.problem, info)
+
+
+def _best(found: Sequence[Variant], problem: Problem, info: DeviceInfo) -> list[Variant]:
+    return sorted(found, key=lambda variant: variant.cycles(problem, info))[:_MOST_VARIANTS]
+
+
+def _divisions(length: int) -> list[int]:
+    """Into how many parts sums of a length can be divided."""
+    most = min(max(length // _LEAST_STEPS, 1), _MOST_PARTS)
+    return [1 << power for power in range(most.bit_length())]
+
+
+def _part_steps(length: int, parts: int, depth: int) -> int:
+    """How many steps a part has: whole blocks, but for the last part."""
+    return -(-length // (parts * depth)) * depth
+
+
+def _sum_of_parts(task: Task, scratch: Tensor, parts: int) -> Launch:
+    size, columns, lanes = task.out.size, task.problem.columns, task.lanes
+    spec = KernelSpec.of(add_parts, finish=task.finish, lanes=lanes, workgroup=_WORKGROUP)
+    groups = grid(-(-size // (lanes * _WORKGROUP)))
+    return product_launch(task, spec, (scratch,), (size, columns, parts), groups=groups, flops=float(size * parts))
