@@ -1,0 +1,228 @@
+"""Reductions: one group of neighbouring axes after the other, in blocks where rows or columns are few and long."""
+
+import math
+from collections.abc import Sequence
+
+from alpha_core.dtype import DType
+from alpha_core.errors import DTypeError, OpError, ShapeError
+from alpha_core.ops.reduction import Axes
+from alpha_core.recording.launch import KernelSpec, Launch
+from alpha_core.recording.layout import reshape_strides
+from alpha_core.recording.storage import View, row_major, stored_dtype, view_of
+from alpha_core.shape import normalize_axes, reduced_shape, require_floating
+from alpha_core.tensor import Tensor
+from alpha_helios.grid import grid
+from alpha_helios.kernels.reduce import SQUARES_BLOCK, reduce_columns, reduce_rows, squares, total
+from alpha_helios.ops.movement import MovementKernels
+
+__all__ = ["ReductionKernels"]
+
+_WORKGROUP = 256
+_ENOUGH = 1024  # workgroups that keep every device busy
+_LEAST_IN_ROW = 4096  # elements of a block of a row
+_LEAST_IN_COLUMN = 64  # elements of a block of a column
+_ALONG = 4  # loads of one invocation that make up for what combining invocations costs
+_MOST_TENSORS = (1, 4, 16, 64)  # whose squares one kernel adds up
+
+
+class ReductionKernels(MovementKernels):
+    def sum(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
+        self._require_computed("sum", x)
+        return self._reduced("sum", x, normalize_axes("sum", axes, x.ndim), keepdims)
+
+    def mean(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
+        self._require_computed("mean", x)
+        normal = normalize_axes("mean", axes, x.ndim)
+        count = math.prod(x.shape[axis] for axis in normal)
+        if count == 0:
+            raise ShapeError(f"`mean`: {list(x.shape)} has no elements along the axes {axes}")
+        return self._reduced("sum", x, normal, keepdims, 1.0 / count)
+
+    def max(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
+        self._require_computed("max", x)
+        normal = normalize_axes("max", axes, x.ndim)
+        if any(x.shape[axis] == 0 for axis in normal):
+            raise ShapeError(f"`max`: {list(x.shape)} has no elements along axes {list(normal)}")
+        return self._reduced("max", x, normal, keepdims)
+
+    def all_finite(self, x: Tensor) -> Tensor:
+        self._require_computed("all_finite", x)
+        if x.size == 0:
+            return self.full((), 1.0, x.dtype)
+        return self._reduced("finite", x, tuple(range(x.ndim)), False)
+
+    def sum_of_squares(self, x: Tensor) -> Tensor:
+        self._require_computed("sum_of_squares", x)
+        return self._squares([x], root=False)
+
+    def global_norm(self, tensors: Sequence[Tensor]) -> Tensor:
+        if not tensors:
+            raise OpError("`global_norm`: no tensors given")
+        self._require_computed("global_norm", *tensors)
+        return self._squares(tensors, root=True)
+
+    def clip_coefficient(self, norm: Tensor, limit: float) -> Tensor:
+        return self._computed("clip_coefficient", [norm, limit], integers=False)
+
+    def _require_computed(self, op: str, *tensors: Tensor) -> None:
+        dtype = require_floating(op, *tensors)
+        if dtype not in self.compute_dtypes:
+            raise DTypeError(f"`{op}`: `{self.name}` stores {dtype.value} but computes in f32", hint="use `cast`")
+
+    def _reduced(self, op: str, x: Tensor, axes: tuple[int, ...], keepdims: bool, scale: float = 1.0) -> Tensor:
+        shape = reduced_shape(x.shape, axes, keepdims)
+        if x.size == 0 or math.prod(shape) == 0:
+            return self.full(shape, 0.0, x.dtype)
+        groups = _groups(x.shape, axes)
+        if not any(is_reduced for _, is_reduced in groups):
+            groups.append((1, True))
+        while any(is_reduced for _, is_reduced in groups):
+            last = max(index for index, (_, is_reduced) in enumerate(groups) if is_reduced)
+            before, length, after = (
+                math.prod(length for length, _ in some)
+                for some in (groups[:last], groups[last : last + 1], groups[last + 1 :])
+            )
+            groups.pop(last)
+            is_final = not any(is_reduced for _, is_reduced in groups)
+            x = self._reduced_axis(op, x, (before, length, after), scale if is_final else 1.0)
+            op = "min" if op == "finite" else op
+        return Tensor(shape, x.dtype, View(view_of(x).buffer, row_major(shape)))
+
+    def _reduced_axis(self, op: str, x: Tensor, shape: tuple[int, int, int], scale: float) -> Tensor:
+        """Reduces the middle one of three axes; the result has the other two, contiguous."""
+        before, length, after = shape
+        strides = reshape_strides(x.shape, view_of(x).strides, shape)
+        if strides is None or strides[2 if after > 1 else 1] not in ((1,) if max(after, length) > 1 else (0, 1)):
+            x, strides = self._copied(x), row_major(shape)
+        view = view_of(x)
+        source = Tensor(shape, x.dtype, View(view.buffer, strides, view.offset, view.stored))
+        plan = self._row_plan if after == 1 else self._column_plan
+        spec, blocks, limit, groups, steps = plan(op, source, strides)
+        out = self.empty((before, blocks, after), x.dtype)
+        values = (*steps, blocks, limit, float(scale if blocks == 1 else 1.0))
+        flops = float(source.size)
+
+        def into(destination: Tensor) -> Launch | None:
+            if stored_dtype(destination) is not DType.f32 or view_of(destination).offset % 4:
+                return None
+            adding = KernelSpec.of(spec.build, **{**dict(spec.parameters), "accumulate": True})
+            return Launch(adding, (), (destination,), (source,), values, flops, groups, accumulates=True)
+
+        self.launch(
+            spec,
+            writes=[out],
+            reads=[source],
+            values=values,
+            groups=groups,
+            flops=flops,
+            into=into if blocks == 1 and op == "sum" else None,
+        )
+        if blocks == 1:
+            return out
+        return self._reduced_axis("min" if op == "finite" else op, out, (before, blocks, after), scale)
+
+    def _row_plan(
+        self, op: str, x: Tensor, strides: tuple[int, ...]
+    ) -> tuple[KernelSpec, int, int, tuple[int, int, int], tuple[int, ...]]:
+        """Returns the kernel for rows, how many blocks of which length, the grid, and what it is told of x."""
+        rows, length, _ = x.shape
+        lanes = math.gcd(4, length, strides[0] if rows > 1 else 0, view_of(x).offset)
+        blocks, limit = _blocks(rows, length, _LEAST_IN_ROW)
+        team = min(_WORKGROUP, 1 << max(0, -(-limit // (lanes * _ALONG)) - 1).bit_length())
+        spec = KernelSpec.of(
+            reduce_rows,
+            op=op,
+            stored=stored_dtype(x).value,
+            lanes=lanes,
+            team=team,
+            accumulate=False,
+            workgroup=_WORKGROUP,
+            subgroup=self._subgroup(team),
+        )
+        groups = grid(-(-rows * blocks // (_WORKGROUP // team)))
+        return spec, blocks, limit, groups, (rows, length, strides[0])
+
+    def _column_plan(
+        self, op: str, x: Tensor, strides: tuple[int, ...]
+    ) -> tuple[KernelSpec, int, int, tuple[int, int, int], tuple[int, ...]]:
+        """Returns the same for columns."""
+        before, length, after = x.shape
+        lanes = math.gcd(4, after, *strides[:2], view_of(x).offset)
+        across = min(32, max(4, 1 << (-(-after // lanes) - 1).bit_length()))
+        columns = -(-after // (across * lanes))
+        blocks, limit = _blocks(before * columns, length, _LEAST_IN_COLUMN)
+        spec = KernelSpec.of(
+            reduce_columns,
+            op=op,
+            stored=stored_dtype(x).value,
+            lanes=lanes,
+            accumulate=False,
+            workgroup=(across, _WORKGROUP // across, 1),
+        )
+        return spec, blocks, limit, grid(before * blocks * columns), (before, length, after, *strides[:2])
+
+    def _subgroup(self, team: int) -> int | None:
+        """Returns the size of subgroups that a kernel may ask for if a team fits into one."""
+        fits = "subgroupSizeControl" in self.info.features and 1 < team <= self.info.subgroup_size
+        return self.info.subgroup_size if fits else None
+
+    def _squares(self, tensors: Sequence[Tensor], root: bool) -> Tensor:
+        """Adds up squares of many tensors in few launches."""
+        given = [self.contiguous(tensor) for tensor in tensors if tensor.size]
+        given.sort(key=lambda tensor: stored_dtype(tensor).value)
+        counts = [-(-tensor.size // SQUARES_BLOCK) for tensor in given]
+        partial = self.empty((sum(counts),))
+        first = 0
+        while first < len(given):
+            stored = stored_dtype(given[first])
+            alike = sum(stored_dtype(tensor) is stored for tensor in given[first:])
+            some = given[first : first + min(alike, _MOST_TENSORS[-1])]
+            padding = next(most for most in _MOST_TENSORS if most >= len(some)) - len(some)
+            blocks = sum(counts[first : first + len(some)])
+            self.launch(
+                KernelSpec.of(
+                    squares,
+                    stored=stored.value,
+                    lanes=math.gcd(4, *(view_of(tensor).offset for tensor in some)),
+                    count=len(some) + padding,
+                    workgroup=_WORKGROUP,
+                ),
+                writes=[partial] if first == 0 else [],
+                updates=[partial] if first else [],
+                reads=[*some, *some[:1] * padding],
+                values=[sum(counts[:first]), *(tensor.size for tensor in some), *(0,) * padding],
+                groups=grid(blocks),
+                flops=2.0 * sum(tensor.size for tensor in some),
+            )
+            first += len(some)
+        out = self.empty(())
+        self.launch(
+            KernelSpec.of(total, root=root, workgroup=_WORKGROUP),
+            writes=[out],
+            reads=[partial],
+            values=[partial.size],
+        )
+        return out
+
+
+def _blocks(items: int, length: int, least: int) -> tuple[int, int]:
+    """Returns into how many blocks of which length something long is divided that there are few of."""
+    wanted = min(-(-_ENOUGH // items), length // least) if length >= 2 * least else 1
+    if wanted <= 1:
+        return 1, length
+    limit = -(-length // (wanted * 4)) * 4  # whole vectors
+    return -(-length // limit), limit
+
+
+def _groups(shape: Sequence[int], axes: Sequence[int]) -> list[tuple[int, bool]]:
+    """Returns the lengths of runs of axes that are all reduced, or all kept; axes of length 1 are in none."""
+    groups: list[tuple[int, bool]] = []
+    for axis, length in enumerate(shape):
+        is_reduced = axis in axes
+        if length == 1:
+            continue
+        if groups and groups[-1][1] == is_reduced:
+            groups[-1] = (groups[-1][0] * length, is_reduced)
+        else:
+            groups.append((length, is_reduced))
+    return groups
