@@ -113,10 +113,6 @@ def _truth(k: Kernel, condition: Value, type_: Type) -> Value:
     return k.select(condition, k.constant(type_.scalar, 1), 0)
 
 
-def _sign(k: Kernel, x: Value) -> Value:
-    return k.select(x > 0, 1, k.select(x < 0, -1, x))
-
-
 def _clamp(k: Kernel, x: Value, low: Value, high: Value) -> Value:
     limited = k.select(x < low, low, x)
     return k.select(limited > high, high, limited)
@@ -141,7 +137,7 @@ _OPS: dict[str, Callable[..., Value]] = {
     "sqrt": math.root,
     "tanh": math.tanh,
     "sigmoid": math.sigmoid,
-    "sign": _sign,
+    "sign": math.sign,
     "neg": lambda k, x: -x,
     "abs": lambda k, x: k.absolute(x),
     "square": lambda k, x: x * x,

@@ -22,6 +22,7 @@ __all__ = [
     "reciprocal",
     "root",
     "sigmoid",
+    "sign",
     "smaller",
     "tanh",
 ]
@@ -79,6 +80,11 @@ def smaller(k: Arithmetic, a: Number, b: Number) -> Value:
     if not left.type.is_float:
         return k.minimum(left, right)
     return k.select(is_nan(k, left) | (left < right), left, right)
+
+
+def sign(k: Arithmetic, x: Value) -> Value:
+    """-1, 0 or 1; zeros and NaN are their own signs."""
+    return k.select(x > 0, 1, k.select(x < 0, -1, x))
 
 
 def order(k: Arithmetic, x: Value) -> Value:

@@ -1,0 +1,114 @@
+"""Softmax and cross-entropy: a subgroup or a workgroup for each row."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from alpha_core.dtype import DType
+from alpha_core.errors import OpError, ShapeError
+from alpha_core.shape import require_dtype, require_shape
+from alpha_core.tensor import Tensor
+from alpha_helios.kernels.cross_entropy import cross_entropy, cross_entropy_grad
+from alpha_helios.kernels.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
+from alpha_helios.ops.reduction import ReductionKernels
+from alpha_helios.ops.rows import row_lanes, row_teams, stored_as
+
+__all__ = ["SoftmaxKernels"]
+
+_FLOPS_OF_EXP = 12.0
+_MOST_HELD = 32
+"""Elements of a row that an invocation keeps in registers."""
+
+
+class SoftmaxKernels(ReductionKernels):
+    def softmax(self, x: Tensor) -> Tensor:
+        self._require_classes("softmax", x)
+        return self._by_row(softmax, x=x)
+
+    def softmax_grad(self, grad: Tensor, out: Tensor) -> Tensor:
+        self._require_computed("softmax_grad", grad, out)
+        require_shape("softmax_grad", "grad", grad, out.shape)
+        return self._by_row(softmax_grad, grad=grad, y=out)
+
+    def log_softmax(self, x: Tensor) -> Tensor:
+        self._require_classes("log_softmax", x)
+        return self._by_row(log_softmax, x=x)
+
+    def log_softmax_grad(self, grad: Tensor, out: Tensor) -> Tensor:
+        self._require_computed("log_softmax_grad", grad, out)
+        require_shape("log_softmax_grad", "grad", grad, out.shape)
+        return self._by_row(log_softmax_grad, grad=grad, y=out)
+
+    def cross_entropy(self, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
+        self._check_targets("cross_entropy", logits, targets, ignore_index)
+        out = self.empty(targets.shape, logits.dtype)
+        if out.size:
+            rows, width = logits.shape
+            logits = self.contiguous(logits)
+            teams = row_teams(self.info, width, row_lanes(width, logits), _MOST_HELD)
+            self.launch(
+                teams.spec(cross_entropy, logits=stored_as(logits)),
+                writes=[out],
+                reads=[logits, self.contiguous(targets)],
+                values=[rows, width, ignore_index],
+                groups=teams.grid(rows),
+                flops=_FLOPS_OF_EXP * logits.size,
+            )
+        return out
+
+    def cross_entropy_grad(self, grad: Tensor, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
+        self._require_computed("cross_entropy_grad", grad, logits)
+        self._check_targets("cross_entropy_grad", logits, targets, ignore_index)
+        require_shape("cross_entropy_grad", "grad", grad, targets.shape)
+        out = self.result(logits.shape, logits.dtype, [logits])
+        if out.size:
+            rows, width = logits.shape
+            grad, logits, targets = (self.contiguous(tensor) for tensor in (grad, logits, targets))
+            teams = row_teams(self.info, width, row_lanes(width, logits), _MOST_HELD)
+            types = {"out": stored_as(out), "grad": stored_as(grad), "logits": stored_as(logits)}
+            self.launch(
+                teams.spec(cross_entropy_grad, chunks=teams.chunks, **types),
+                writes=[out],
+                reads=[grad, logits, targets],
+                values=[rows, width, ignore_index],
+                groups=teams.grid(rows),
+                flops=_FLOPS_OF_EXP * logits.size,
+            )
+        return out
+
+    def _by_row(self, build: Callable[..., None], **operands: Tensor) -> Tensor:
+        """Launches a kernel whose arguments are the result, contiguous tensors of its shape, and that shape."""
+        given = {name: self.contiguous(tensor) for name, tensor in operands.items()}
+        first = next(iter(given.values()))
+        out = self.result(first.shape, first.dtype, list(given.values()))
+        if out.size:
+            width = first.shape[-1]
+            rows = first.size // width
+            teams = row_teams(self.info, width, row_lanes(width, *given.values()), _MOST_HELD // len(given))
+            types = {name: stored_as(tensor) for name, tensor in given.items()}
+            self.launch(
+                teams.spec(build, chunks=teams.chunks, out=stored_as(out), **types),
+                writes=[out],
+                reads=list(given.values()),
+                values=[rows, width],
+                groups=teams.grid(rows),
+                flops=_FLOPS_OF_EXP * first.size,
+            )
+        return out
+
+    def _require_classes(self, op: str, x: Tensor) -> None:
+        self._require_computed(op, x)
+        if x.ndim == 0 or x.shape[-1] == 0:
+            raise ShapeError(f"`{op}`: the last axis of {list(x.shape)} has no elements")
+
+    def _check_targets(self, op: str, logits: Tensor, targets: Tensor, ignore_index: int) -> None:
+        self._require_classes(op, logits)
+        if logits.ndim != 2:
+            raise ShapeError(f"`{op}`: `logits` has shape {list(logits.shape)}; (rows, classes) is needed")
+        require_dtype(op, "targets", targets, DType.i32)
+        require_shape(op, "targets", targets, logits.shape[:1])
+        if self.recorder is None:
+            classes = self.download(targets)
+            outside = (classes != ignore_index) & ((classes < 0) | (classes >= logits.shape[1]))
+            if np.any(outside):
+                raise OpError(f"`{op}`: target {classes[outside][0]} is outside 0 ... {logits.shape[1] - 1}")
