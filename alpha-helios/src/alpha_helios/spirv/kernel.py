@@ -22,8 +22,10 @@ __all__ = ["PUSH_BYTES", "Argument", "Binary", "Kernel", "TooManyArgumentsError"
 PUSH_BYTES = 128
 """How many bytes of push constants every Vulkan device has."""
 
-Argument = tuple[Literal["address", "i32", "i64", "f32"], int]
+Kind = Literal["address", "i32", "i64", "f32"]
+Argument = tuple[Kind, int]
 """What an argument is, and where it lies."""
+_TYPES: dict[Kind, Type] = {"address": i64, "i64": i64, "i32": i32, "f32": f32}
 
 
 class TooManyArgumentsError(ValueError):
@@ -94,19 +96,37 @@ class Kernel(Tensors):
         `alignment` is what vector accesses may rely on, if less than their size; stores through a `readonly` pointer
         are refused, and nothing else may write there while the kernel runs.
         """
-        return Pointer(self._argument("address", i64), element, alignment=alignment, readonly=readonly)
+        return Pointer(self._argument("address"), element, alignment=alignment, readonly=readonly)
 
     def integer(self) -> Value:
         """Takes the next argument, an i32."""
-        return self._argument("i32", i32)
+        return self._argument("i32")
 
     def long(self) -> Value:
         """Takes the next argument, an i64."""
-        return self._argument("i64", i64)
+        return self._argument("i64")
 
     def number(self) -> Value:
         """Takes the next argument, an f32."""
-        return self._argument("f32", f32)
+        return self._argument("f32")
+
+    def table(self, count: int, kind: Kind = "address") -> Pointer:
+        """Takes the next `count` arguments, all of one kind, as a row that can be indexed; an address is an i64 there.
+
+        Only arguments in memory can be indexed: in push constants there is no room for a table.
+        """
+        if count < 1:
+            raise ValueError(f"a table of {count} arguments; there must be at least one")
+        if not self._in_memory:
+            raise TooManyArgumentsError(
+                f"the {count} arguments from {len(self._arguments)} on are a table, which can lie only in memory;"
+                " build the kernel with arguments='memory'"
+            )
+        element = _TYPES[kind]
+        first = self._used + -self._used % element.nbytes
+        self._arguments += [(kind, first + place * element.nbytes) for place in range(count)]
+        self._used = first + count * element.nbytes
+        return Pointer(self._arguments_address(), element, first, readonly=True)
 
     @property
     def arguments(self) -> tuple[Argument, ...]:
@@ -118,7 +138,8 @@ class Kernel(Tensors):
         """The size of the arguments together."""
         return self._used
 
-    def _argument(self, kind: Literal["address", "i32", "i64", "f32"], type_: Type) -> Value:
+    def _argument(self, kind: Kind) -> Value:
+        type_ = _TYPES[kind]
         offset = self._used + -self._used % type_.nbytes
         if not self._in_memory and offset + type_.nbytes > PUSH_BYTES:
             raise TooManyArgumentsError(
@@ -140,13 +161,17 @@ class Kernel(Tensors):
         return self.emit_first(type_, "Load", chain)
 
     def _from_memory(self, type_: Type, offset: int) -> Value:
-        if self._block is None:
-            self._block = self._pushed(i64, 0)
-        address = self.emit_first(i64, "IAdd", self._block.id, self.module.constant(i64, offset))
+        address = self.emit_first(i64, "IAdd", self._arguments_address().id, self.module.constant(i64, offset))
         pointer = self.module.pointer_type("PhysicalStorageBuffer", self.module.type(type_))
         target = self.module.new_id()
         self._main.first.append(instruction("ConvertUToPtr", pointer, target, address.id))
         return self.emit_first(type_, "Load", target, 0x2, type_.nbytes)  # aligned
+
+    def _arguments_address(self) -> Value:
+        """Where the arguments lie in memory."""
+        if self._block is None:
+            self._block = self._pushed(i64, 0)
+        return self._block
 
     # The place of an invocation
 
@@ -276,8 +301,7 @@ class Kernel(Tensors):
         if not self._push:
             return
         members: Sequence[Argument] = (("address", 0),) if self._in_memory else self._arguments
-        types = {"address": i64, "i64": i64, "i32": i32, "f32": f32}
-        block = self.module.declare("TypeStruct", *(self.module.type(types[kind]) for kind, _ in members))
+        block = self.module.declare("TypeStruct", *(self.module.type(_TYPES[kind]) for kind, _ in members))
         self.module.decorate(block, "Block")
         for member, (_, offset) in enumerate(members):
             self.module.decorate_member(block, member, "Offset", offset)
