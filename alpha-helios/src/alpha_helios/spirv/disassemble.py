@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from alpha_helios.spirv.opcodes import ENUMERANTS, INSTRUCTIONS
+from alpha_helios.spirv.opcodes import DECORATIONS, ENUMERANTS, INSTRUCTIONS
 
 __all__ = ["Decoded", "decode", "disassemble"]
 
@@ -15,6 +15,7 @@ _ALIGNED = 0x2
 _MAGIC = 0x07230203
 _HEADER_WORDS = 5
 _INDENT = "  "
+_NO_CONTRACTION = DECORATIONS["NoContraction"]
 
 
 @attrs.frozen
@@ -73,7 +74,8 @@ def _decode(number: int, words: tuple[int, ...]) -> Decoded:
         elif kind.rstrip("?") in ("access", "tensor_access"):
             _masked(operands, rest, kind.rstrip("?"))
         elif kind[-1] == "*":
-            operands += [(kind[:-1], word) for word in rest]
+            built_in = kind == "n*" and operands[-1] == ("decoration", DECORATIONS["BuiltIn"])
+            operands += [("builtin" if built_in else kind[:-1], word) for word in rest]
             rest.clear()
         elif rest:
             operands.append((kind.rstrip("?"), rest.pop(0)))
@@ -118,6 +120,7 @@ class _Listing:
         self.heading = f"; SPIR-V {major}.{minor}, {len(code)} bytes, {len(instructions)} instructions"
         self.names = {int(row.operands[0][1]): str(row.operands[1][1]) for row in instructions if row.name == "Name"}
         self.rows = {row.result: row for row in instructions if row.result is not None}
+        self.exact = {int(row.operands[0][1]) for row in instructions if self._is_exact(row)}
         self.meanings: dict[int, str] = {}
         for row in instructions:
             meaning = self._meaning(row)
@@ -127,29 +130,23 @@ class _Listing:
     def lines(self) -> Iterator[str]:
         yield self.heading
         merges: list[int] = []
-        depth = 0
-        for row in self.instructions:
-            if row.result in self.meanings or row.name == "Name":
+        inside = False
+        for position, row in enumerate(self.instructions):
+            if row.result in self.meanings or row.name == "Name" or self._is_exact(row):
                 continue
-            if row.name == "Label" and merges and row.result == merges[-1]:
-                merges.pop()
             if row.name == "Function":
                 yield ""
-            depth = 1 if row.name in ("FunctionEnd", "Function") else 2 + len(merges)
-            inside = self._in_function(row) or merges
-            yield (_INDENT * (depth - (1 if row.name == "Label" else 0)) if inside else "") + self._line(row)
-            if row.name in ("SelectionMerge", "LoopMerge"):
-                merges.append(int(row.operands[0][1]))
+            if row.name == "Label" and merges and row.result == merges[-1]:
+                merges.pop()
+            depth = len(merges) + 2 if inside and row.name != "FunctionEnd" else 0
+            yield _INDENT * (depth - (row.name == "Label")) + self._line(row)
+            inside = row.name == "Function" or (inside and row.name != "FunctionEnd")
+            before = self.instructions[position - 1]  # a block ends right after it says where its branches meet
+            if before.name in ("SelectionMerge", "LoopMerge"):
+                merges.append(int(before.operands[0][1]))
 
-    def _in_function(self, row: Decoded) -> bool:
-        if row.name == "Function":
-            self._inside = True
-            return False
-        if row.name == "FunctionEnd":
-            self._inside = False
-        return self._inside
-
-    _inside = False
+    def _is_exact(self, row: Decoded) -> bool:
+        return row.name == "Decorate" and row.operands[1][1] == _NO_CONTRACTION
 
     def _line(self, row: Decoded) -> str:
         operands = ", ".join(self._operand(kind, value) for kind, value in row.operands)
@@ -159,7 +156,8 @@ class _Listing:
         if row.name == "Label":
             return f"{self._id(row.result)}:"
         typed = f": {self._id(row.type)}" if row.type is not None else ""
-        return f"{self._id(row.result)}{typed} = {text}"
+        exact = "exact " if row.result in self.exact else ""
+        return f"{self._id(row.result)}{typed} = {exact}{text}"
 
     def _operand(self, kind: str, value: int | str) -> str:
         if isinstance(value, str):

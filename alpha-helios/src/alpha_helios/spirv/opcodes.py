@@ -160,6 +160,7 @@ ENUMERANTS: dict[str, dict[int, str]] = {
     "loop": {0: "None", 1: "Unroll", 2: "DontUnroll"},
     "function": {0: "None"},
     "encoding": {0: "BFloat16KHR"},
+    "reduction": {1: "Row", 2: "Column", 3: "Row|Column", 4: "2x2"},
 }
 """Names by kind of operand and number, for people."""
 
@@ -320,7 +321,7 @@ _TABLE = """
     4459 CooperativeMatrixMulAddKHR t r i i i n?
     4460 CooperativeMatrixLengthKHR t r i
     5293 CooperativeMatrixConvertNV t r i
-    5366 CooperativeMatrixReduceNV t r i n i
+    5366 CooperativeMatrixReduceNV t r i reduction i
     5367 CooperativeMatrixLoadTensorNV t r i i i access tensor_access
     5368 CooperativeMatrixStoreTensorNV i i i access tensor_access
     5369 CooperativeMatrixPerElementOpNV t r i i i*

@@ -139,9 +139,8 @@ class Tensors(Cooperative):
         """Loads the part of a tensor that `layout` chose, through `view`; `into` gives what a view clips away."""
         if into is not None and into.type != type_:
             raise TypeError(f"`coop_load_tensor` of {type_} into {into.type}")
-        before = into or self.coop_fill(type_, 0)
-        operands = self._tensor_operands("coop_load_tensor", type_, place, layout, view, alignment)
-        target, access, addressing = operands
+        before = into if into is not None else self.coop_fill(type_, 0)
+        target, access, addressing = self._tensor_operands("coop_load_tensor", type_, place, layout, view, alignment)
         matrix = self.coop_emit(type_, "CooperativeMatrixLoadTensorNV", target, before, layout, *access, *addressing)
         self.module.shared_access(self._code.body[-1], 6)
         return matrix
@@ -158,8 +157,9 @@ class Tensors(Cooperative):
         """Stores the part of a tensor that `layout` chose, without what lies beyond the tensor or outside of a clip."""
         if isinstance(place, Pointer) and place.readonly:
             raise TypeError("`coop_store_tensor` through a pointer that was asked for with `readonly=True`")
-        operands = self._tensor_operands("coop_store_tensor", matrix.type, place, layout, view, alignment)
-        target, access, addressing = operands
+        target, access, addressing = self._tensor_operands(
+            "coop_store_tensor", matrix.type, place, layout, view, alignment
+        )
         line = self.emit_void("CooperativeMatrixStoreTensorNV", target, matrix, layout, *access, *addressing)
         self.module.shared_access(line, 4)
 
