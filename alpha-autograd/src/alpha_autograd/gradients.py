@@ -177,7 +177,9 @@ REFUSED: dict[str, str] = {
         ),
         "is a gradient itself, and has no row for the second derivative",
     ),
-    **dict.fromkeys(("assign", "add_into", "adamw_update", "write_rows"), "writes in place"),
+    **dict.fromkeys(
+        ("assign", "add_into", "adamw_update", "lion_update", "sgd_update", "write_rows"), "writes in place"
+    ),
     **dict.fromkeys(("quantized_matmul", "quantized_embedding", "cached_attention"), "is for inference"),
 }
 """Ops that would need a gradient and have none: using them on a watched tensor raises `GradientError`."""

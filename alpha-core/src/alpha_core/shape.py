@@ -18,6 +18,7 @@ __all__ = [
     "reduced_shape",
     "require_dtype",
     "require_floating",
+    "require_parallel",
     "require_shape",
     "reshaped",
     "slice_shape",
@@ -125,6 +126,17 @@ def require_shape(op: str, name: str, tensor: Tensor, shape: Shape) -> None:
     """Raises `ShapeError` unless the argument `name` has exactly this shape."""
     if tensor.shape != shape:
         raise ShapeError(f"`{op}`: `{name}` has shape {list(tensor.shape)}; {list(shape)} is needed")
+
+
+def require_parallel(op: str, **lists: Sequence[Tensor]) -> None:
+    """Raises `OpError` unless the lists are equally long, and `ShapeError` unless their tensors are equal in shape."""
+    (_, first), *others = lists.items()
+    if any(len(tensors) != len(first) for _, tensors in others):
+        lengths = ", ".join(f"{len(tensors)} {name}" for name, tensors in lists.items())
+        raise OpError(f"`{op}`: the lists differ in length: {lengths}")
+    for name, tensors in others:
+        for wanted, tensor in zip(first, tensors, strict=True):
+            require_shape(op, name, tensor, wanted.shape)
 
 
 def require_dtype(op: str, name: str, tensor: Tensor, *dtypes: DType) -> None:

@@ -1,11 +1,11 @@
-"""Ops that write in place: assignment, accumulation and the AdamW update."""
+"""Ops that write in place: assignment, accumulation, and steps of optimizers on all parameters at once."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
 
 from alpha_core.op import op
 from alpha_core.ops.attention import AttentionOps
-from alpha_core.shape import require_shape
+from alpha_core.shape import require_parallel, require_shape
 from alpha_core.tensor import Tensor
 
 __all__ = ["UpdateOps"]
@@ -53,6 +53,13 @@ class UpdateOps(AttentionOps):
         with correction = 1 - beta^t. The five scalars are tensors of shape (); where `apply` is 0 nothing changes, even
         if gradients are not finite.
         """
+        require_parallel(
+            "adamw_update",
+            parameters=parameters,
+            gradients=gradients,
+            first_moments=first_moments,
+            second_moments=second_moments,
+        )
         for p, g, m, v in zip(parameters, gradients, first_moments, second_moments, strict=True):
             scaled = self.mul(g, gradient_scale)
             first = self.add(self.mul(m, beta1), self.mul(scaled, 1.0 - beta1))
@@ -62,3 +69,69 @@ class UpdateOps(AttentionOps):
             self.assign(p, self.where(apply, self.sub(p, self.mul(change, learning_rate)), p))
             self.assign(m, self.where(apply, first, m))
             self.assign(v, self.where(apply, second, v))
+
+    @op(writes=("parameters", "moments"))
+    def lion_update(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        moments: Sequence[Tensor],
+        learning_rate: Tensor,
+        gradient_scale: Tensor,
+        apply: Tensor,
+        *,
+        beta1: float,
+        beta2: float,
+        weight_decay: float,
+    ) -> None:
+        """One Lion step on parallel lists of tensors (Chen et al. 2023, algorithm 2).
+
+        g = gradient * gradient_scale
+        p = p - learning_rate * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * p)
+        m = beta2 * m + (1 - beta2) * g
+
+        The three scalars are tensors of shape (); where `apply` is 0 nothing changes.
+        """
+        require_parallel("lion_update", parameters=parameters, gradients=gradients, moments=moments)
+        for p, gradient, m in zip(parameters, gradients, moments, strict=True):
+            g = self.mul(gradient, gradient_scale)
+            direction = self.sign(self.add(self.mul(m, beta1), self.mul(g, 1.0 - beta1)))
+            change = self.add(direction, self.mul(p, weight_decay))
+            moved = self.add(self.mul(m, beta2), self.mul(g, 1.0 - beta2))
+            self.assign(p, self.where(apply, self.sub(p, self.mul(change, learning_rate)), p))
+            self.assign(m, self.where(apply, moved, m))
+
+    @op(writes=("parameters", "moments"))
+    def sgd_update(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        moments: Sequence[Tensor],
+        learning_rate: Tensor,
+        gradient_scale: Tensor,
+        apply: Tensor,
+        *,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+    ) -> None:
+        """One step of gradient descent on parallel lists of tensors (Sutskever et al. 2013).
+
+        g = gradient * gradient_scale
+        m = momentum * m + g
+        p = p - learning_rate * (d + weight_decay * p), where d = m, or with `nesterov` g + momentum * m
+
+        With `momentum` 0 there are no moments, and d = g. The three scalars are tensors of shape (); where `apply` is 0
+        nothing changes.
+        """
+        kept = {"moments": moments} if momentum else {}
+        require_parallel("sgd_update", parameters=parameters, gradients=gradients, **kept)
+        for i, (p, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            g = self.mul(gradient, gradient_scale)
+            direction = g
+            if momentum:
+                moved = self.add(self.mul(moments[i], momentum), g)
+                direction = self.add(g, self.mul(moved, momentum)) if nesterov else moved
+                self.assign(moments[i], self.where(apply, moved, moments[i]))
+            change = self.add(direction, self.mul(p, weight_decay))
+            self.assign(p, self.where(apply, self.sub(p, self.mul(change, learning_rate)), p))

@@ -14,6 +14,8 @@ from alpha_testkit.op_cases.draw import SHAPES, SPECIAL, Generator, normal, over
 __all__ = ["CASES"]
 
 STEPPED = Tolerance(16, "about ten roundings, two of them in divisions and one in a root", of_largest=True)
+LION = {"beta1": 0.9, "beta2": 0.99, "weight_decay": 0.1}
+SGD = {"momentum": 0.9, "nesterov": False, "weight_decay": 0.1}
 SETTINGS = {"beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1}
 
 
@@ -70,9 +72,92 @@ def _stepped(apply: float = 1.0, step: int = 3, gradient: Any = None, **settings
     return draw
 
 
-def _unequal(rng: Generator) -> Arguments:
-    arguments = _stepped()(rng)
-    return {**arguments, "gradients": arguments["gradients"][1:]}
+def _lion(
+    parameters: list[Array],
+    gradients: list[Array],
+    moments: list[Array],
+    learning_rate: Array,
+    gradient_scale: Array,
+    apply: Array,
+    *,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+) -> dict[str, list[Array]]:
+    """Chen et al. 2023, algorithm 2, with decay in front."""
+    result: dict[str, list[Array]] = {"parameters": [], "moments": []}
+    for p, g, m in zip(parameters, gradients, moments, strict=True):
+        if apply != 0:
+            scaled = g * gradient_scale
+            p = p * (1 - learning_rate * weight_decay) - learning_rate * np.sign(beta1 * m + (1 - beta1) * scaled)
+            m = beta2 * m + (1 - beta2) * scaled
+        for name, value in zip(result, (p, m), strict=True):
+            result[name].append(value)
+    return result
+
+
+def _sgd(
+    parameters: list[Array],
+    gradients: list[Array],
+    moments: list[Array],
+    learning_rate: Array,
+    gradient_scale: Array,
+    apply: Array,
+    *,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> dict[str, list[Array]]:
+    """Sutskever et al. 2013, equations 1 to 4 in the form with the parameters themselves."""
+    result: dict[str, list[Array]] = {"parameters": [], "moments": []}
+    for p, g, m in zip(parameters, gradients, moments or [np.zeros(())] * len(parameters), strict=True):
+        if apply != 0:
+            m = momentum * m + g * gradient_scale
+            step = g * gradient_scale + momentum * m if nesterov else m
+            p = p * (1 - learning_rate * weight_decay) - learning_rate * step
+        for name, value in zip(result, (p, m), strict=True):
+            result[name].append(value)
+    return result if momentum else {**result, "moments": []}
+
+
+def _moved(apply: float = 1.0, gradient: Any = None, **settings: float | bool) -> Callable[..., Arguments]:
+    """Arguments of an optimizer with one moment, or with `momentum` 0 with none."""
+
+    def draw(rng: Generator) -> Arguments:
+        drawn = _stepped(apply, gradient=gradient)(rng)
+        names = ("parameters", "gradients", "learning_rate", "gradient_scale", "apply")
+        moments = drawn["first_moments"] if settings.get("momentum") != 0.0 else []
+        return {**{name: drawn[name] for name in names}, "moments": moments, **settings}
+
+    return draw
+
+
+def _unequal(draw: Callable[..., Arguments], short: str) -> Callable[..., Arguments]:
+    """The same arguments with a list that lacks its last tensor."""
+
+    def shortened(rng: Generator) -> Arguments:
+        arguments = draw(rng)
+        return {**arguments, short: arguments[short][:-1]}
+
+    return shortened
+
+
+def _misshapen(draw: Callable[..., Arguments]) -> Callable[..., Arguments]:
+    """The same arguments with the gradient of one parameter in the place of another."""
+
+    def changed(rng: Generator) -> Arguments:
+        arguments = draw(rng)
+        return {**arguments, "gradients": arguments["gradients"][::-1]}
+
+    return changed
+
+
+def _stepped_errors(draw: Callable[..., Arguments], moments: str) -> tuple[ErrorCase, ...]:
+    return (
+        ErrorCase("unequal-lists", _unequal(draw, "gradients"), OpError),
+        ErrorCase("unequal-moments", _unequal(draw, moments), OpError),
+        ErrorCase("shapes", _misshapen(draw), ShapeError),
+    )
 
 
 CASES = (
@@ -129,6 +214,39 @@ CASES = (
             Sample("nan-not-applied", _stepped(apply=0.0, gradient=np.nan), EXACT),
             Sample("infinity-not-applied", _stepped(apply=0.0, gradient=np.inf), EXACT),
         ),
-        errors=(ErrorCase("unequal-lists", _unequal, OpError),),
+        errors=_stepped_errors(_stepped(), "second_moments"),
+    ),
+    OpCase(
+        name="lion_update",
+        reference=_lion,
+        tolerance=STEPPED,
+        samples=(
+            Sample("steps", _moved(**LION)),
+            Sample("no-decay", _moved(**{**LION, "weight_decay": 0.0})),
+            Sample("zero-gradient", _moved(gradient=0.0, **LION)),
+            Sample("not-applied", _moved(apply=0.0, **LION), EXACT),
+        ),
+        non_finite=(
+            Sample("nan-not-applied", _moved(apply=0.0, gradient=np.nan, **LION), EXACT),
+            Sample("infinity-not-applied", _moved(apply=0.0, gradient=np.inf, **LION), EXACT),
+        ),
+        errors=_stepped_errors(_moved(**LION), "moments"),
+    ),
+    OpCase(
+        name="sgd_update",
+        reference=_sgd,
+        tolerance=STEPPED,
+        samples=(
+            Sample("momentum", _moved(**SGD)),
+            Sample("nesterov", _moved(**{**SGD, "nesterov": True})),
+            Sample("plain", _moved(**{**SGD, "momentum": 0.0})),
+            Sample("no-decay", _moved(**{**SGD, "weight_decay": 0.0})),
+            Sample("not-applied", _moved(apply=0.0, **SGD), EXACT),
+        ),
+        non_finite=(
+            Sample("nan-not-applied", _moved(apply=0.0, gradient=np.nan, **SGD), EXACT),
+            Sample("infinity-not-applied", _moved(apply=0.0, gradient=np.inf, **SGD), EXACT),
+        ),
+        errors=_stepped_errors(_moved(**SGD), "moments"),
     ),
 )

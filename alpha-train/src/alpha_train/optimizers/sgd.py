@@ -15,22 +15,24 @@ class SGD(Optimizer):
         m = momentum m + g
         p = p - lr (d + weight_decay p)      d = m, or with `nesterov` g + momentum m
 
-    Weight decay is decoupled, as everywhere in Alpha: it does not enter m. With `momentum` 0 there is no state.
+    The formula itself is the op `Backend.sgd_update`. Weight decay is decoupled, as everywhere in Alpha: it does not
+    enter m. With `momentum` 0 there is no state.
     """
 
     def slots(self, name: str, shape: Shape, kind: str) -> dict[str, Shape]:
         return {"m": shape} if self.config.momentum else {}
 
     def update(self, backend: Backend, group: ParameterGroup, scalars: StepScalars) -> None:
-        b, momentum = backend, self.config.momentum
         (learning_rate,) = scalars.values
-        for i, (p, gradient) in enumerate(zip(group.parameters, group.gradients, strict=True)):
-            g = b.mul(gradient, scalars.gradient_scale)
-            direction = g
-            if momentum:
-                m = group.state["m"][i]
-                moved = b.add(b.mul(m, momentum), g)
-                direction = b.add(g, b.mul(moved, momentum)) if self.config.nesterov else moved
-                b.assign(m, b.where(scalars.apply, moved, m))
-            change = b.add(direction, b.mul(p, group.weight_decay))
-            b.assign(p, b.where(scalars.apply, b.sub(p, b.mul(change, learning_rate)), p))
+        momentum = self.config.momentum
+        backend.sgd_update(
+            group.parameters,
+            group.gradients,
+            group.state["m"] if momentum else [],
+            learning_rate,
+            scalars.gradient_scale,
+            scalars.apply,
+            momentum=momentum,
+            nesterov=self.config.nesterov,
+            weight_decay=group.weight_decay,
+        )

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from alpha_core.errors import OpError
 from alpha_core.recording.launch import KernelSpec
-from alpha_core.shape import require_shape
+from alpha_core.shape import require_parallel
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.adamw import adamw
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
@@ -36,14 +35,9 @@ class OptimizerKernels(ReductionKernels):
             "first_moments": first_moments,
             "second_moments": second_moments,
         }
-        if len({len(tensors) for tensors in lists.values()}) != 1:
-            lengths = ", ".join(f"{len(tensors)} {name}" for name, tensors in lists.items())
-            raise OpError(f"`adamw_update`: the lists differ in length: {lengths}")
+        require_parallel("adamw_update", **lists)
         scalars = [learning_rate, correction1, correction2, gradient_scale, apply]
         self._require_computed("adamw_update", *scalars, *(t for tensors in lists.values() for t in tensors))
-        for name, tensors in lists.items():
-            for parameter, tensor in zip(parameters, tensors, strict=True):
-                require_shape("adamw_update", name, tensor, parameter.shape)
         updated = [t for tensors in (parameters, first_moments, second_moments) for t in tensors]
         for tensor in updated:
             self._settle(tensor)
