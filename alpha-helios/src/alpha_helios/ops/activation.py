@@ -1,5 +1,6 @@
 """Activations: a kernel for each expression."""
 
+import math
 from collections.abc import Sequence
 
 import attrs
@@ -12,7 +13,7 @@ from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.activation import ROWS_EACH, bias_activation, bias_activation_grad
 from alpha_helios.ops.columns import ColumnSums
-from alpha_helios.ops.rows import stored_as, vector_lanes
+from alpha_helios.ops.rows import stored_as
 
 __all__ = ["ActivationKernels"]
 
@@ -140,11 +141,11 @@ class _Tiles:
 def _tiles(x: Tensor, columns: Sequence[Tensor], large: Sequence[Tensor]) -> _Tiles:
     places = [view_of(tensor).offset for tensor in (*large, *columns)]
     if not columns:
-        lanes = vector_lanes(x.size, *places)
+        lanes = math.gcd(4, x.size, *places)
         width = _INVOCATIONS * lanes
         return _Tiles(-(-x.size // width), width, lanes, (_INVOCATIONS, 1, 1))
     width = x.shape[-1]
-    lanes = vector_lanes(width, *places)
+    lanes = math.gcd(4, width, *places)
     across = min(_MOST_ACROSS, 1 << (width // lanes - 1).bit_length())
     return _Tiles(x.size // width, width, lanes, (across, _INVOCATIONS // across, 1))
 

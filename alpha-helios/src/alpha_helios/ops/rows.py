@@ -1,5 +1,6 @@
 """How kernels on rows are started: the invocations of a row, the vectors they load, and where rows are."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -12,7 +13,7 @@ from alpha_helios.grid import grid
 from alpha_helios.kernels.rows import ROW_AXES
 from alpha_helios.vulkan.device_info import DeviceInfo
 
-__all__ = ["RowTeams", "row_lanes", "row_places", "row_teams", "stored_as", "vector_lanes"]
+__all__ = ["RowTeams", "row_lanes", "row_places", "row_teams", "stored_as"]
 
 _WORKGROUP = 128
 """Invocations of a workgroup that takes several rows."""
@@ -81,12 +82,7 @@ def row_lanes(width: int, *tensors: Tensor) -> int:
         view = view_of(tensor)
         places.append(view.offset)
         places += (step for step, length in zip(view.strides[:-1], tensor.shape, strict=False) if length > 1)
-    return vector_lanes(width, *places)
-
-
-def vector_lanes(*multiples: int) -> int:
-    """Returns the largest of 4, 2 and 1 that divides lengths and places."""
-    return next(lanes for lanes in (4, 2, 1) if all(number % lanes == 0 for number in multiples))
+    return math.gcd(4, width, *places)
 
 
 def row_places(
