@@ -12,6 +12,7 @@ __all__ = ["Decoded", "decode", "disassemble"]
 _BY_NUMBER = {number: (name, operands) for name, (number, operands) in INSTRUCTIONS.items()}
 _ACCESS = {0x1: "Volatile", 0x2: "Aligned", 0x4: "Nontemporal", 0x20: "NonPrivate"}
 _ALIGNED = 0x2
+_FLOATS = {16: ("H", "e"), 32: ("I", "f"), 64: ("Q", "d")}
 _MAGIC = 0x07230203
 _HEADER_WORDS = 5
 _INDENT = "  "
@@ -51,20 +52,20 @@ def decode(code: bytes) -> Iterator[Decoded]:
         count, number = words[at] >> 16, words[at] & 0xFFFF
         if count == 0 or at + count > len(words):
             raise ValueError(f"the instruction at byte {4 * at} has {count} words, of {len(words) - at} that are left")
-        yield _decode(number, words[at + 1 : at + count])
+        name, layout = _BY_NUMBER.get(number, (f"Op{number}", ("n*",)))
+        needed = sum(kind[-1] not in "?*" for kind in layout)
+        if count <= needed:
+            raise ValueError(f"{name} at byte {4 * at} has {count - 1} operands; it needs {needed}")
+        yield _decode(name, layout, list(words[at + 1 : at + count]))
         at += count
 
 
-def _decode(number: int, words: tuple[int, ...]) -> Decoded:
-    if number not in _BY_NUMBER:
-        return Decoded(f"Op{number}", None, None, tuple(("n", word) for word in words))
-    name, layout = _BY_NUMBER[number]
-    rest = list(words)
+def _decode(name: str, layout: tuple[str, ...], rest: list[int]) -> Decoded:
     type_ = rest.pop(0) if "t" in layout else None
     result = rest.pop(0) if "r" in layout else None
     operands: list[tuple[str, int | str]] = []
     for kind in layout:
-        if kind in ("t", "r") or (not rest and kind[-1] in "?*"):
+        if kind in ("t", "r") or not rest:
             continue
         if kind == "s":
             operands.append(("s", _string(rest)))
@@ -74,10 +75,10 @@ def _decode(number: int, words: tuple[int, ...]) -> Decoded:
         elif kind.rstrip("?") in ("access", "tensor_access"):
             _masked(operands, rest, kind.rstrip("?"))
         elif kind[-1] == "*":
-            built_in = kind == "n*" and operands[-1] == ("decoration", DECORATIONS["BuiltIn"])
+            built_in = operands[-1:] == [("decoration", DECORATIONS["BuiltIn"])]
             operands += [("builtin" if built_in else kind[:-1], word) for word in rest]
             rest.clear()
-        elif rest:
+        else:
             operands.append((kind.rstrip("?"), rest.pop(0)))
     return Decoded(name, type_, result, (*operands, *(("n", word) for word in rest)))
 
@@ -221,13 +222,16 @@ class _Listing:
         return ""
 
     def _number(self, type_: int | None, bits: int) -> str:
-        row = self.rows[type_]
-        width = int(row.operands[0][1])
+        row = self.rows.get(type_) if type_ is not None else None
+        width = int(row.operands[0][1]) if row is not None and row.name in ("TypeInt", "TypeFloat") else 0
+        if row is None or bits >> width:
+            return str(bits)
         if row.name == "TypeInt":
-            signed = bits - (1 << width) if bits >> width - 1 & 1 else bits
-            return str(signed)
+            return str(bits - (1 << width) if bits >> width - 1 & 1 else bits)
         if len(row.operands) > 1:  # bfloat: the upper half of an f32
             width, bits = 32, bits << 16
-        as_bits, as_float = {16: "He", 32: "If", 64: "Qd"}[width]
+        if width not in _FLOATS:
+            return str(bits)
+        as_bits, as_float = _FLOATS[width]
         (number,) = struct.unpack("<" + as_float, struct.pack("<" + as_bits, bits))
         return repr(number) if width == 64 else f"{number:.9g}" + ("" if number % 1 else ".0")
