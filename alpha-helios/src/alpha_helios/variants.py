@@ -7,17 +7,21 @@ import attrs
 
 from alpha_core.dtype import DType
 from alpha_core.recording.launch import KernelSpec, Launch
+from alpha_core.recording.storage import stored_dtype
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
+from alpha_helios.kernels.gemv import MOST_ROWS, gemv, widths
 from alpha_helios.kernels.matmul import add_parts, gemm
 from alpha_helios.kernels.tile import TILES
 from alpha_helios.product import Epilogue, Problem, Task, finished, product_launch
 from alpha_helios.vulkan.device_info import DeviceInfo
 
-__all__ = ["Tiled", "Variant", "variants"]
+__all__ = ["Streamed", "Tiled", "Variant", "variants"]
 
 _CORES = {"discrete": 96, "integrated": 8, "cpu": 2}
 """Vulkan does not say how many processors a device has: a guess by its kind."""
+_SOME_CORES = 32
+"""Of a device of another kind."""
 _MULTIPLY_ADDS = 128
 """Of a processor in a cycle."""
 _EFFICIENCY = {"128x128x16": 0.85, "128x128x8": 0.75, "64x64x16": 0.6, "32x32x32": 0.35}
@@ -33,7 +37,12 @@ _LEAST_STEPS = 256
 _MOST_PARTS = 32
 _MOST_VARIANTS = 5
 """That are measured when the device is tuned."""
-_WORKGROUP = 256
+_WORKGROUP, _FEW = 256, 128
+"""Invocations of a workgroup that adds parts, and of one that reads few rows of a matrix."""
+_TEAM = 32
+"""Invocations that share a row where the size of subgroups is not known."""
+_TEAMS_WANTED = 16
+"""For each processor, so that enough reads are under way."""
 
 
 class Variant(ABC):
@@ -67,11 +76,11 @@ class Tiled(Variant):
         return [self._product(part), finished(task, lambda wanted: _sum_of_parts(wanted, scratch, self.parts))]
 
     def cycles(self, problem: Problem, info: DeviceInfo) -> float:
-        tile, cores = TILES[self.tile], _CORES.get(info.kind, 32)
+        tile, cores = TILES[self.tile], _CORES.get(info.kind, _SOME_CORES)
         tiles = -(-problem.rows // tile.rows) * -(-problem.columns // tile.columns) * problem.count * self.parts
         steps = _part_steps(problem.length, self.parts, tile.depth)
         each = tile.rows * tile.columns * steps / (_MULTIPLY_ADDS * _EFFICIENCY[self.tile])
-        cycles = -(-tiles // cores) * each + _START
+        cycles = max(-(-tiles // cores) * each, _nbytes(problem) / (_BYTES * cores)) + _START
         if self.parts > 1:
             partial = 4.0 * problem.count * problem.rows * problem.columns * self.parts
             cycles += _LAUNCH + 2 * partial / (_BYTES * cores)
@@ -102,6 +111,80 @@ class Tiled(Variant):
         return product_launch(task, spec, (a.tensor, b.tensor), values, groups=groups, flops=problem.flops)
 
 
+@attrs.frozen
+class Streamed(Variant):
+    """Few rows on the left, or one column on the right; the other operand is read once, along the sum."""
+
+    streams: int
+    """Rows of the matrix that a team of invocations reads side by side."""
+    team: int
+    subgroup: int | None
+
+    @classmethod
+    def of(cls, task: Task, info: DeviceInfo) -> "Streamed | None":
+        """Returns how a product is computed so; None if it cannot be."""
+        few = _few_rows(task.problem)
+        if few is None or (few is not task.problem and task.epilogue.scale is not None):
+            return None
+        subgroup = info.subgroup_size if "subgroupSizeControl" in info.features else None
+        vectors = -(-few.length // _width(few))
+        team = min(subgroup or _TEAM, 1 << max(vectors - 1, 0).bit_length())
+        enough = _CORES.get(info.kind, _SOME_CORES) * _TEAMS_WANTED
+        streams = next((count for count in (4, 2) if few.columns // count >= enough), 1)
+        return cls(streams, team, subgroup)
+
+    def __str__(self) -> str:
+        return f"gemv {self.streams}x{self.team}"
+
+    def launches(self, task: Task) -> list[Launch]:
+        problem = _few_rows(task.problem)
+        if problem is None:
+            raise ValueError(f"{task.key} has neither few rows nor one column")
+        return [finished(attrs.evolve(task, problem=problem), self._product)]
+
+    def cycles(self, problem: Problem, info: DeviceInfo) -> float:
+        few = _few_rows(problem) or problem
+        nbytes = few.columns * few.length * stored_dtype(few.b.tensor).itemsize
+        multiply_adds = few.rows * few.columns * few.length
+        return _START / 2 + max(nbytes / _BYTES, 2 * multiply_adds / _MULTIPLY_ADDS) / _CORES.get(
+            info.kind, _SOME_CORES
+        )
+
+    def _product(self, task: Task) -> Launch:
+        problem = task.problem
+        a, b, width = problem.a, problem.b, _width(problem)
+        left, right = task.sides
+        spec = KernelSpec.of(
+            gemv,
+            rows=1 << (problem.rows - 1).bit_length(),
+            streams=self.streams,
+            team=self.team,
+            left=attrs.evolve(left, lanes=min(width, 4)),
+            right=attrs.evolve(right, lanes=width),
+            finish=task.finish,
+            workgroup=_FEW,
+            subgroup=self.subgroup,
+        )
+        values = (problem.rows, problem.columns, problem.length, a.stride, b.stride)
+        groups = grid(-(-problem.columns // (self.streams * (_FEW // self.team))))
+        return product_launch(task, spec, (a.tensor, b.tensor), values, groups=groups, flops=problem.flops)
+
+
+def _few_rows(problem: Problem) -> Problem | None:
+    """Returns the product with the few rows on the left, if one side has few and both are read along the sum."""
+    if problem.count > 1 or {problem.a.along, problem.b.along} != {"inner"}:
+        return None
+    if problem.rows <= MOST_ROWS:
+        return problem
+    return problem.swapped if problem.columns == 1 else None
+
+
+def _width(problem: Problem) -> int:
+    """How many elements of the matrix on the right are read at once."""
+    able = widths(stored_dtype(problem.b.tensor).value) if problem.a.aligned(4) else (1,)
+    return next(width for width in able if problem.b.aligned(width))
+
+
 def variants(task: Task, info: DeviceInfo) -> list[Variant]:
     """Returns the ways to compute a product on a device, the one that the rule picks first."""
     limits = info.limits
@@ -111,12 +194,22 @@ def variants(task: Task, info: DeviceInfo) -> list[Variant]:
         if tile.shared_bytes <= limits.shared_memory
         and tile.invocations <= min(limits.max_workgroup_invocations, limits.max_workgroup_size[0])
     ]
-    found = [Tiled(name, parts) for name in able for parts in _divisions(task.problem.length)]
+    found: list[Variant] = [Tiled(name, parts) for name in able for parts in _divisions(task.problem.length)]
+    streamed = Streamed.of(task, info)
+    if streamed is not None:
+        found.append(streamed)
     return _best(found, task.problem, info)
 
 
 def _best(found: Sequence[Variant], problem: Problem, info: DeviceInfo) -> list[Variant]:
     return sorted(found, key=lambda variant: variant.cycles(problem, info))[:_MOST_VARIANTS]
+
+
+def _nbytes(problem: Problem) -> float:
+    """Of the operands and the result."""
+    a, b = problem.a, problem.b
+    read = sum(x.lines * x.inner * stored_dtype(x.tensor).itemsize for x in (a, b))
+    return problem.count * (read + 4.0 * problem.rows * problem.columns)
 
 
 def _divisions(length: int) -> list[int]:

@@ -65,7 +65,7 @@ class Side:
     along: str
     """The direction without gaps: `inner`, that of the sum, or `lines`: rows of the left, columns of the right one."""
     lanes: int
-    """4 if groups of 4 neighbours are aligned and never cross an edge, else 1."""
+    """How many neighbours are read at once: such groups are aligned, and none crosses an edge."""
     rounded: str = "f32"
     """What elements are rounded to before they are multiplied."""
 

@@ -1,8 +1,9 @@
 """Matrix products."""
 
 from alpha_core.dtype import DType
+from alpha_core.errors import ShapeError
 from alpha_core.recording.storage import stored_dtype
-from alpha_core.shape import matmul_shape
+from alpha_core.shape import matmul_shape, require_dtype, require_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.ops.reduction import ReductionKernels
 from alpha_helios.product import MOST_BATCH_AXES, Epilogue, Problem, Task, batch_axes, is_readable
@@ -30,6 +31,22 @@ class MatmulKernels(ReductionKernels):
         if batch_axes(a, b, transpose_a, transpose_b, shape) > MOST_BATCH_AXES:
             a, b = (self.contiguous(self.broadcast_to(x, (*shape[:-2], *x.shape[-2:]))) for x in (a, b))
         self._multiply(Problem.of(a, b, transpose_a, transpose_b, shape), out)
+        return out
+
+    def quantized_matmul(self, x: Tensor, weight: Tensor, scale: Tensor | None = None) -> Tensor:
+        self._require_computed("quantized_matmul", x)
+        require_dtype("quantized_matmul", "weight", weight, DType.bf16, DType.i8)
+        if x.ndim != 2 or weight.ndim != 2:
+            raise ShapeError(f"`quantized_matmul`: {list(x.shape)} by {list(weight.shape)}: two dimensions are needed")
+        shape = matmul_shape(x.shape, weight.shape, False, True)
+        if scale is not None:
+            self._require_computed("quantized_matmul", x, scale)
+            require_shape("quantized_matmul", "scale", scale, weight.shape[:1])
+            scale = self.contiguous(scale)
+        out = self.activation(shape)
+        if out.size:
+            x, weight = self._operand(x, shape[1]), weight if is_readable(weight) else self._copied(weight)
+            self._multiply(Problem.of(x, weight, False, True, shape), out, scale)
         return out
 
     def _operand(self, x: Tensor, others: int) -> Tensor:
