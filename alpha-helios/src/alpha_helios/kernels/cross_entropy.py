@@ -56,10 +56,10 @@ def cross_entropy_grad(k: Kernel, *, out: str, grad: str, logits: str, team: int
         g = k.select(exists, grads[index], float("nan"))
         scale = share * g
 
-        def write(i: Value, slot: int) -> None:
-            to_row.store(i, k.select(skipped, 0.0, decay(k, values(i, slot) - largest) * scale))
+        def write(i: Value, slot: int, value: Value) -> None:
+            to_row.store(i, k.select(skipped, 0.0, decay(k, value - largest) * scale))
 
-        row.each(write)
+        row.each(write, values)
         # The invocation that wrote the target's element writes it again, in its order.
         mine = (target // lanes) % members.size == members.lane
         with k.if_(exists & mine & ~skipped):

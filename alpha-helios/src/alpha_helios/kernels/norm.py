@@ -43,12 +43,11 @@ def norm(
     mean, factor = _statistics(row, held, width, eps, centred)
     to_row = target + k.convert(index, i64) * k.convert(width, i64)
 
-    def write(i: Value, slot: int) -> None:
-        scaled = _moved(held(i, slot), mean) * factor
-        w = scale.load(i, lanes)
-        to_row.store(i, scaled * w if shift is None else k.fma(scaled, w, shift.load(i, lanes)))
+    def write(i: Value, slot: int, value: Value, w: Value, b: Value | None = None) -> None:
+        scaled = _moved(value, mean) * factor
+        to_row.store(i, scaled * w if b is None else k.fma(scaled, w, b))
 
-    row.each(write)
+    row.each(write, held, row.read(scale), *([row.read(shift)] if shift else []))
 
 
 def norm_grad(
@@ -179,24 +178,24 @@ def _row_gradient(
     """Writes the gradient for a row and calls `add(index, slot, grad, n)`; returns the row's mean and r."""
     k = row.k
     length = k.convert(width, f32)
-    mean = divide(k, row.sums(1, lambda i, slot: [x(i, slot)])[0], length) if centred else None
+    mean = divide(k, row.sums(1, lambda value: [value], x)[0], length) if centred else None
 
-    def terms(i: Value, slot: int) -> list[Value]:
-        moved, scaled = _moved(x(i, slot), mean), grad(i, slot) * weight(i, slot)
+    def terms(value: Value, g: Value, w: Value) -> list[Value]:
+        moved, scaled = _moved(value, mean), g * w
         return [moved * moved, scaled * moved, *([scaled] if centred else [])]
 
-    squares, along, *plain = row.sums(3 if centred else 2, terms)
+    squares, along, *plain = row.sums(3 if centred else 2, terms, x, grad, weight)
     factor = reciprocal(k, root(k, divide(k, squares, length) + eps))
     slope = divide(k, along, length) * factor  # mean(g * n)
     level = divide(k, plain[0], length) if centred else None
 
-    def write(i: Value, slot: int) -> None:
-        g, n = grad(i, slot), _moved(x(i, slot), mean) * factor
-        scaled = _moved(g * weight(i, slot), level)
+    def write(i: Value, slot: int, value: Value, g: Value, w: Value) -> None:
+        n = _moved(value, mean) * factor
+        scaled = _moved(g * w, level)
         target.store(i, (scaled - n * slope) * factor)
         add(i, slot, g, n)
 
-    row.each(write)
+    row.each(write, x, grad, weight)
     return mean, factor
 
 
@@ -204,13 +203,13 @@ def _statistics(row: Row, x: Look, width: Value, eps: Value, centred: bool) -> t
     """Returns the mean of a row, if it is `centred`, and 1 / sqrt(mean of squares + eps)."""
     k = row.k
     length = k.convert(width, f32)
-    mean = divide(k, row.sums(1, lambda i, slot: [x(i, slot)])[0], length) if centred else None
+    mean = divide(k, row.sums(1, lambda value: [value], x)[0], length) if centred else None
 
-    def square(i: Value, slot: int) -> list[Value]:
-        moved = _moved(x(i, slot), mean)
+    def square(value: Value) -> list[Value]:
+        moved = _moved(value, mean)
         return [moved * moved]
 
-    (squares,) = row.sums(1, square)
+    (squares,) = row.sums(1, square, x)
     return mean, reciprocal(k, root(k, divide(k, squares, length) + eps))
 
 

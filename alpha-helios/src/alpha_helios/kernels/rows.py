@@ -10,12 +10,12 @@ from alpha_helios.spirv.place import Variable
 from alpha_helios.spirv.types import f32, i64, vector
 from alpha_helios.spirv.value import Value
 
-__all__ = ["ROW_AXES", "UNDER_WAY", "Look", "Part", "Row", "RowPlaces"]
+__all__ = ["ROW_AXES", "Look", "Part", "Row", "RowPlaces"]
 
 ROW_AXES = 3
 """Axes along which rows of a strided tensor are counted, the last one first."""
-UNDER_WAY = 4
-"""Vectors of a long row that an invocation has under way at once."""
+_UNDER_WAY = 16
+"""Elements of a long row that an invocation looks at at once."""
 
 Part = tuple[Value, int]
 """The index of a vector in its row, and which of those it is that an invocation has or has under way."""
@@ -31,14 +31,12 @@ class Row:
 
     def __init__(self, team: Team, width: Value, lanes: int, chunks: int) -> None:
         self.k, self.team, self.width, self.lanes, self.chunks = team.k, team, width, lanes, chunks
+        self.under_way = 1 if chunks else _UNDER_WAY // lanes
+        """How many vectors an invocation looks at at once."""
 
-    def each(self, body: Callable[[Value, int], None]) -> None:
-        """Builds `body(index, slot)` for the vectors of this invocation."""
-        self.blocks(1, lambda parts: body(*parts[0]))
-
-    def blocks(self, most: int, body: Callable[[Sequence[Part]], None]) -> None:
-        """Builds `body(parts)` for the vectors of this invocation, up to `most` of them at once if there are many."""
-        k, step = self.k, self.team.size * self.lanes
+    def blocks(self, body: Callable[[Sequence[Part]], None]) -> None:
+        """Builds `body(parts)` for the vectors of this invocation, up to `under_way` of them at once."""
+        k, step, most = self.k, self.team.size * self.lanes, self.under_way
         first = self.team.lane * self.lanes
         if self.chunks:
             for slot in range(self.chunks):
@@ -47,16 +45,40 @@ class Row:
                     body([(index, slot)])
             return
         whole = self.width // (step * most) * (step * most)
-        if most > 1:
-            with k.range_(first, whole, step * most) as index:
-                body([(index + slot * step, slot) for slot in range(most)])
-        with k.range_(first + whole if most > 1 else first, self.width, step) as index:
+        with k.range_(first, whole, step * most) as index:
+            body([(index + slot * step, slot) for slot in range(most)])
+        with k.range_(first + whole, self.width, step) as index:
             body([(index, 0)])
+
+    def each(self, body: Callable[..., None], *looks: Look) -> None:
+        """Builds `body(index, slot, *values)` for the vectors of this invocation, with what the looks give there.
+
+        What is under way at once is loaded before any of it is stored.
+        """
+
+        def all_at_once(parts: Sequence[Part]) -> None:
+            values = [[look(*part) for look in looks] for part in parts]
+            for part, of_part in zip(parts, values, strict=True):
+                body(*part, *of_part)
+
+        self.blocks(all_at_once)
+
+    def sums(self, count: int, terms: Callable[..., Sequence[Value]], *looks: Look) -> list[Value]:
+        """Returns the sums along the row of the `count` terms that `terms(*values)` makes of what the looks give."""
+        totals = [self.registers(self.under_way) for _ in range(count)]
+
+        def add(index: Value, slot: int, *values: Value) -> None:
+            for total, term in zip(totals, terms(*values), strict=True):
+                place = total[slot % self.under_way]
+                place.value = place.value + term
+
+        self.each(add, *looks)
+        return self.team.sum(*(self.k.horizontal_sum(_added(total)) for total in totals))
 
     def held(self, place: Elements) -> Look:
         """Returns what gives the vector at (index, slot) of a row: from registers, or by loading it again each time."""
         if not self.chunks:
-            return lambda index, slot: place.load(index, self.lanes)
+            return self.read(place)
         kept = self.registers(self.chunks)
 
         def keep(index: Value, slot: int) -> None:
@@ -65,22 +87,13 @@ class Row:
         self.each(keep)
         return lambda index, slot: kept[slot].value
 
-    def registers(self, count: int, initial: float = 0.0) -> list[Variable]:
-        """Returns `count` vectors that can be assigned to."""
-        return [self.k.variable(initial, vector(f32, self.lanes)) for _ in range(count)]
+    def read(self, place: Elements) -> Look:
+        """Returns what loads the vector at (index, slot) of a row."""
+        return lambda index, slot: place.load(index, self.lanes)
 
-    def sums(self, count: int, terms: Callable[[Value, int], Sequence[Value]]) -> list[Value]:
-        """Returns the sums along the row of `count` terms, which `terms(index, slot)` gives for a vector."""
-        totals = [self.registers(UNDER_WAY) for _ in range(count)]
-
-        def add(parts: Sequence[Part]) -> None:
-            for index, slot in parts:
-                for total, term in zip(totals, terms(index, slot), strict=True):
-                    place = total[slot % UNDER_WAY]
-                    place.value = place.value + term
-
-        self.blocks(UNDER_WAY, add)
-        return self.team.sum(*(self.k.horizontal_sum(_added(total)) for total in totals))
+    def registers(self, count: int) -> list[Variable]:
+        """Returns `count` vectors of zeros that can be assigned to."""
+        return [self.k.variable(0.0, vector(f32, self.lanes)) for _ in range(count)]
 
 
 class RowPlaces:

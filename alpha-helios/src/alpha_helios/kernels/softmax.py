@@ -6,7 +6,7 @@ from functools import reduce
 from alpha_helios.grid import linear_group
 from alpha_helios.kernels.access import Elements, elements
 from alpha_helios.kernels.math import exp, is_nan, log, reciprocal
-from alpha_helios.kernels.rows import UNDER_WAY, Look, Part, Row
+from alpha_helios.kernels.rows import Look, Part, Row
 from alpha_helios.kernels.teams import Team
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.types import f32, i64
@@ -25,15 +25,15 @@ def softmax(k: Kernel, *, out: str, x: str, team: int, lanes: int, chunks: int) 
     values = row.held(source)
     largest, total = shifted_sum(row, values)
     share = reciprocal(k, total)
-    row.each(lambda i, slot: target.store(i, decay(k, values(i, slot) - largest) * share))
+    row.each(lambda i, slot, value: target.store(i, decay(k, value - largest) * share), values)
 
 
 def softmax_grad(k: Kernel, *, out: str, grad: str, y: str, team: int, lanes: int, chunks: int) -> None:
     """dx = y * (grad - sum(grad * y)). Arguments: dx, grad, y; rows, width."""
     row, (target, gradient, result) = _row(k, [out, grad, y], team, lanes, chunks)
     g, of_y = row.held(gradient), row.held(result)
-    (along,) = row.sums(1, lambda i, slot: [g(i, slot) * of_y(i, slot)])
-    row.each(lambda i, slot: target.store(i, of_y(i, slot) * (g(i, slot) - along)))
+    (along,) = row.sums(1, lambda slope, share: [slope * share], g, of_y)
+    row.each(lambda i, slot, slope, share: target.store(i, share * (slope - along)), g, of_y)
 
 
 def log_softmax(k: Kernel, *, out: str, x: str, team: int, lanes: int, chunks: int) -> None:
@@ -42,15 +42,19 @@ def log_softmax(k: Kernel, *, out: str, x: str, team: int, lanes: int, chunks: i
     values = row.held(source)
     largest, total = shifted_sum(row, values)
     rest = log(k, total)
-    row.each(lambda i, slot: target.store(i, values(i, slot) - largest - rest))
+    row.each(lambda i, slot, value: target.store(i, value - largest - rest), values)
 
 
 def log_softmax_grad(k: Kernel, *, out: str, grad: str, y: str, team: int, lanes: int, chunks: int) -> None:
     """dx = grad - exp(y) * sum(grad). Arguments: dx, grad, y; rows, width."""
     row, (target, gradient, result) = _row(k, [out, grad, y], team, lanes, chunks)
     g = row.held(gradient)
-    (total,) = row.sums(1, lambda i, slot: [g(i, slot)])
-    row.each(lambda i, slot: target.store(i, k.fma(-exp(k, result.load(i, lanes)), total, g(i, slot))))
+    (total,) = row.sums(1, lambda slope: [slope], g)
+
+    def write(i: Value, slot: int, slope: Value, logarithm: Value) -> None:
+        target.store(i, k.fma(-exp(k, logarithm), total, slope))
+
+    row.each(write, g, row.read(result))
 
 
 def shifted_sum(row: Row, x: Look) -> tuple[Value, Value]:
@@ -78,12 +82,12 @@ def shifted_sum(row: Row, x: Look) -> tuple[Value, Value]:
         add(vectors)
 
     if row.chunks:
-        row.blocks(1, lambda parts: compare(loaded(parts)))
+        row.blocks(lambda parts: compare(loaded(parts)))
         (largest.value,) = row.team.max(largest.value)
-        row.blocks(1, lambda parts: add(loaded(parts)))
+        row.blocks(lambda parts: add(loaded(parts)))
         (whole,) = row.team.sum(k.horizontal_sum(total.value))
         return largest.value, whole
-    row.blocks(UNDER_WAY, compare_and_add)
+    row.blocks(compare_and_add)
     (highest,) = row.team.max(largest.value)
     (whole,) = row.team.sum(k.horizontal_sum(total.value) * decay(k, largest.value - highest))
     return highest, whole
