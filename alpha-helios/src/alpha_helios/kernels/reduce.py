@@ -10,11 +10,21 @@ from alpha_helios.kernels.access import STORED, Elements, elements
 from alpha_helios.kernels.elementwise import unravelled
 from alpha_helios.kernels.teams import Operation, Team
 from alpha_helios.spirv.kernel import Kernel
-from alpha_helios.spirv.place import Pointer
+from alpha_helios.spirv.place import Indexed, Pointer
 from alpha_helios.spirv.types import Type, f32, i32, i64, vector
 from alpha_helios.spirv.value import Number, Value
 
-__all__ = ["SQUARES_BLOCK", "reduce_columns", "reduce_rows", "squares", "total"]
+__all__ = [
+    "REDUCTIONS",
+    "SQUARES_BLOCK",
+    "Reduction",
+    "gathered",
+    "met",
+    "reduce_columns",
+    "reduce_rows",
+    "squares",
+    "total",
+]
 
 SQUARES_BLOCK = 16384
 """Elements whose squares a workgroup of `squares` adds up."""
@@ -22,7 +32,7 @@ _UNDER_WAY = 4  # loads that one invocation waits for at the same time
 
 
 @attrs.frozen
-class _Reduction:
+class Reduction:
     """What is combined: a number of each element, from which the result follows."""
 
     type: Type
@@ -35,11 +45,11 @@ class _Reduction:
         return {"add": lambda: a + b, "max": lambda: k.maximum(a, b), "min": lambda: k.minimum(a, b)}[self.operation]()
 
 
-_REDUCTIONS = {
-    "sum": _Reduction(f32, 0.0, "add", lambda k, x: x, lambda k, x: x),
-    "max": _Reduction(i32, -(2**31), "max", math.order, math.from_order),
-    "min": _Reduction(i32, 2**31 - 1, "min", math.order, math.from_order),
-    "finite": _Reduction(
+REDUCTIONS = {
+    "sum": Reduction(f32, 0.0, "add", lambda k, x: x, lambda k, x: x),
+    "max": Reduction(i32, -(2**31), "max", math.order, math.from_order),
+    "min": Reduction(i32, 2**31 - 1, "min", math.order, math.from_order),
+    "finite": Reduction(
         i32,
         1,
         "min",
@@ -60,7 +70,7 @@ def reduce_rows(k: Kernel, *, op: str, stored: str, lanes: int, team: int, accum
         *(k.integer(), k.integer(), k.long()),
         *(k.integer(), k.integer(), k.number()),
     )
-    reduction, members = _REDUCTIONS[op], Team(k, team)
+    reduction, members = REDUCTIONS[op], Team(k, team)
     item = linear_group(k) * members.count + members.index
     there = item < rows * blocks
     row, block = unravelled(k.select(there, item, 0), [blocks])
@@ -68,7 +78,7 @@ def reduce_rows(k: Kernel, *, op: str, stored: str, lanes: int, team: int, accum
     source = x + (k.convert(row, i64) * stride + k.convert(start, i64))
     width = k.minimum(length - start, limit)
 
-    found = _gathered(k, reduction, members.lane * lanes, width, team * lanes, lanes, lambda i: source.load(i, lanes))
+    found = gathered(k, reduction, members.lane * lanes, width, team * lanes, lanes, lambda i: source.load(i, lanes))
     (result,) = members.combine(reduction.operation, [k.fold(found, lambda a, b: reduction.combine(k, a, b))])
     with k.if_(there & (members.lane == 0)):
         value = reduction.leave(k, result) * scale
@@ -85,7 +95,7 @@ def reduce_columns(k: Kernel, *, op: str, stored: str, lanes: int, accumulate: b
     out, x = k.pointer(), elements(k, stored, readonly=True)
     before, length, after = k.integer(), k.integer(), k.integer()
     outer, stride, blocks, limit, scale = k.long(), k.long(), k.integer(), k.integer(), k.number()
-    reduction, (across, down, _) = _REDUCTIONS[op], k.workgroup
+    reduction, (across, down, _) = REDUCTIONS[op], k.workgroup
     shared = k.shared(vector(reduction.type, lanes), across * down)
     groups = (after + (across * lanes - 1)) // (across * lanes)
     group = linear_group(k)
@@ -101,17 +111,10 @@ def reduce_columns(k: Kernel, *, op: str, stored: str, lanes: int, accumulate: b
         def row(index: Value) -> Value:
             return (source + k.convert(index, i64) * stride).load(0, lanes)
 
-        shared[k.local_index] = _gathered(k, reduction, start + k.local(1), end, down, lanes, row)
-        step = down // 2
-        while step:
-            k.barrier()
-            with k.if_(k.local(1) < step):
-                here = k.local_index
-                shared[here] = reduction.combine(k, shared[here], shared[here + step * across])
-            step //= 2
+        found = met(k, reduction, shared, gathered(k, reduction, start + k.local(1), end, down, lanes, row))
         with k.if_(there & (k.local(1) == 0)):
             target = out + (k.convert(rest, i64) * k.convert(after, i64) + k.convert(column, i64))
-            value = reduction.leave(k, shared[k.local_index]) * scale
+            value = reduction.leave(k, found) * scale
             target.store(0, target.load(0, lanes) + value if accumulate else value)
 
 
@@ -138,14 +141,14 @@ def squares(k: Kernel, *, stored: str, lanes: int, count: int) -> None:
     left = k.convert(k.select(size.value - start < SQUARES_BLOCK, size.value - start, SQUARES_BLOCK), i32)
     source = Elements(Pointer(address.value, STORED[stored], readonly=True), stored) + start
     whole = left // lanes * lanes
-    reduction, team = _REDUCTIONS["sum"], Team(k)
+    reduction, team = REDUCTIONS["sum"], Team(k)
 
     def squared(index: Value) -> Value:
         value = source.load(index, lanes)
         return value * value
 
     found = k.variable(
-        k.horizontal_sum(_gathered(k, reduction, team.lane * lanes, whole, k.invocations * lanes, lanes, squared))
+        k.horizontal_sum(gathered(k, reduction, team.lane * lanes, whole, k.invocations * lanes, lanes, squared))
     )
     with k.range_(whole + team.lane, left, k.invocations) as index:
         value = source[index]
@@ -159,14 +162,31 @@ def total(k: Kernel, *, root: bool) -> None:
     """out = the sum of `count` numbers, or the root of it. Arguments: out, numbers; count. Grid: one workgroup."""
     out, x, count = k.pointer(), k.pointer(readonly=True), k.integer()
     team = Team(k)
-    found = _gathered(k, _REDUCTIONS["sum"], team.lane, count, k.invocations, 1, lambda index: x[index])
+    found = gathered(k, REDUCTIONS["sum"], team.lane, count, k.invocations, 1, lambda index: x[index])
     (result,) = team.sum(found)
     with k.if_(team.lane == 0):
         out[0] = math.root(k, result) if root else result
 
 
-def _gathered(
-    k: Kernel, reduction: _Reduction, start: Value, end: Number, step: int, lanes: int, load: Callable[[Value], Value]
+def met(k: Kernel, reduction: Reduction, shared: Indexed, value: Value) -> Value:
+    """Combines the values of all rows of a workgroup, column by column; those of row 0 get the results.
+
+    `shared` has an element for each invocation.
+    """
+    across, down, _ = k.workgroup
+    shared[k.local_index] = value
+    step = down // 2
+    while step:
+        k.barrier()
+        with k.if_(k.local(1) < step):
+            here = k.local_index
+            shared[here] = reduction.combine(k, shared[here], shared[here + step * across])
+        step //= 2
+    return shared[k.local_index]
+
+
+def gathered(
+    k: Kernel, reduction: Reduction, start: Value, end: Number, step: int, lanes: int, load: Callable[[Value], Value]
 ) -> Value:
     """Combines what one invocation looks at: start, start + step, ... below `end`, several at a time."""
     neutral = k.constant(vector(reduction.type, lanes), reduction.neutral)

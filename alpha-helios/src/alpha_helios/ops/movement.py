@@ -13,7 +13,7 @@ from alpha_helios.grid import grid
 from alpha_helios.kernels.copy import TILE, join, transpose
 from alpha_helios.ops.elementwise import ElementwiseKernels, is_wide
 
-__all__ = ["MovementKernels"]
+__all__ = ["MovementKernels", "element_types"]
 
 _WORKGROUP = 256
 _TURNED = (TILE, 8, 1)
@@ -30,7 +30,7 @@ class MovementKernels(ElementwiseKernels):
         self.launch(
             KernelSpec.of(
                 join,
-                types=_names([out, *matrices]),
+                types=element_types([out, *matrices]),
                 lanes=lanes,
                 wide=is_wide(out, *given),
                 workgroup=_WORKGROUP,
@@ -55,7 +55,7 @@ class MovementKernels(ElementwiseKernels):
         for length in (lengths[columns], lengths[-1]):
             tiles *= -(-length // TILE)
         self.launch(
-            KernelSpec.of(transpose, types=_names([out, x]), outer=len(others), workgroup=_TURNED),
+            KernelSpec.of(transpose, types=element_types([out, x]), outer=len(others), workgroup=_TURNED),
             writes=[out],
             reads=[x],
             values=[
@@ -67,7 +67,7 @@ class MovementKernels(ElementwiseKernels):
         )
 
 
-def _names(tensors: Sequence[Tensor | None]) -> tuple[str, ...]:
+def element_types(tensors: Sequence[Tensor | None]) -> tuple[str, ...]:
     """Returns what kernels take elements for: numbers only where they are stored in different ways."""
     stored = [None if tensor is None else stored_dtype(tensor) for tensor in tensors]
     known: set[DType] = {dtype for dtype in stored if dtype is not None}
