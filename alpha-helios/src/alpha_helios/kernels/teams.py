@@ -16,6 +16,9 @@ __all__ = ["Team"]
 
 Operation = Literal["add", "max", "min"]
 
+_LEAST_SUBGROUP = 4
+"""Invocations of a subgroup on every device that there is."""
+
 
 class Team:
     """`size` neighbouring invocations of a workgroup, a power of 2; a workgroup has `count` such teams.
@@ -71,21 +74,22 @@ class Team:
         """All of the workgroup: each subgroup by itself, then their results, in every subgroup alike."""
         k = self.k
         parts = [k.subgroup_reduce(operation, value) for value in values]
-        scratch = self._shared(values[0].type, len(values) * k.invocations)
+        most = -(-k.invocations // (k.required_subgroup or _LEAST_SUBGROUP))  # subgroups
+        scratch = self._shared(values[0].type, len(values) * most)
         k.barrier()  # what was combined before has been read
         with k.if_(k.subgroup_elect()):
             for place, part in enumerate(parts):
-                scratch[k.subgroup_id + place * k.invocations] = part
+                scratch[k.subgroup_id + place * most] = part
         k.barrier()
         results: list[Value] = []
         for place in range(len(values)):
-            first = scratch[place * k.invocations]
+            first = scratch[place * most]
             neutral = k.constant(first.type, 0) if operation == "add" else first
             total = k.variable(neutral)
             with k.range_(0, k.subgroup_count, k.subgroup_size) as base:
                 other = base + k.subgroup_lane
                 there = other < k.subgroup_count
-                part = scratch[k.select(there, other, 0) + place * k.invocations]
+                part = scratch[k.select(there, other, 0) + place * most]
                 total.value = self._pair(operation)(total.value, k.select(there, part, neutral))
             results.append(k.subgroup_reduce(operation, total.value))
         return results
