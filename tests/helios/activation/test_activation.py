@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.helios.matmul.products import rounded, stored_as
 
 from alpha_core import expression as ex
 from alpha_core.dtype import DType
@@ -14,7 +15,6 @@ from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_tensor import CpuRef
 from alpha_testkit.compare import assert_same_bits
-from tests.helios.matmul.products import rounded, stored_as
 
 Array = npt.NDArray[Any]
 
@@ -45,7 +45,8 @@ def reference(
     b = CpuRef()
     given = [None if array is None else b.upload(array.astype(np.float64)) for array in (grad, x, bias)]
     coefficients = [b.upload(array.astype(np.float64)) for array in learned]
-    assert given[0] is not None and given[1] is not None
+    assert given[0] is not None
+    assert given[1] is not None
     value = b.bias_activation(given[1], given[2], expression, coefficients)
     dx, dbias, dlearned = b.bias_activation_grad(given[0], given[1], given[2], expression, coefficients)
     tensors = [dx, *([] if dbias is None else [dbias]), *dlearned]

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.helios.matmul.products import rounded, stored_as
 
 from alpha_core.dtype import DType
 from alpha_core.recording.storage import View, stored_dtype, view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_testkit.compare import assert_same_bits
-from tests.helios.matmul.products import rounded, stored_as
 
 Array = npt.NDArray[Any]
 

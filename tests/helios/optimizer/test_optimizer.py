@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.helios.matmul.products import rounded, stored_as
 
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType
@@ -14,7 +15,6 @@ from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_helios.kernels.optimizer import CHUNK
 from alpha_testkit.compare import assert_same_bits
-from tests.helios.matmul.products import rounded, stored_as
 
 Array = npt.NDArray[np.float32]
 

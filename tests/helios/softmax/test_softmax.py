@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.helios.matmul.products import rounded, stored_as
 
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError
@@ -12,7 +13,6 @@ from alpha_core.recording.storage import stored_dtype
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_testkit.compare import assert_same_bits
-from tests.helios.matmul.products import rounded, stored_as
 
 Array = npt.NDArray[Any]
 
