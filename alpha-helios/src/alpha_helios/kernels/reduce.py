@@ -1,6 +1,6 @@
 """Reductions along rows and along columns, and sums of squares; the order of the additions is fixed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
@@ -19,6 +19,7 @@ __all__ = [
     "SQUARES_BLOCK",
     "Reduction",
     "gathered",
+    "gathered_all",
     "met",
     "reduce_columns",
     "reduce_rows",
@@ -28,6 +29,9 @@ __all__ = [
 
 SQUARES_BLOCK = 16384
 """Elements whose squares a workgroup of `squares` adds up."""
+_BIG = 2.0**50
+"""Of numbers between this and its inverse, 2^27 squares can be added up."""
+_SCALE = 2.0**80
 _UNDER_WAY = 4  # loads that one invocation waits for at the same time
 
 
@@ -119,14 +123,15 @@ def reduce_columns(k: Kernel, *, op: str, stored: str, lanes: int, accumulate: b
 
 
 def squares(k: Kernel, *, stored: str, lanes: int, count: int) -> None:
-    """partial[first + i] = the sum of squares of the i-th block of `SQUARES_BLOCK` elements of `count` tensors.
+    """partial[:, first + i] = sums of squares of the i-th block of `SQUARES_BLOCK` elements of `count` tensors.
 
-    Arguments: partial, the tensors; first, sizes of the tensors. Places are multiples of `lanes`. Grid: a workgroup for
-    each block.
+    Numbers that are large, or small, have sums of their own, of what they are after scaling (Blue 1978, "A portable
+    Fortran program to find the Euclidean norm of a vector"). Arguments: partial (3, blocks), the tensors; first, blocks
+    of all launches, sizes of the tensors. Places are multiples of `lanes`. Grid: a workgroup for each block.
     """
     partial = k.pointer()
     tensors = [elements(k, stored, readonly=True) for _ in range(count)]
-    first, sizes = k.integer(), [k.long() for _ in range(count)]
+    first, planes, sizes = k.integer(), k.integer(), [k.long() for _ in range(count)]
     group = linear_group(k)
     address, size = k.variable(tensors[0].place.address), k.variable(k.constant(i64, 0))
     block, before = k.variable(k.constant(i32, 0)), k.constant(i32, 0)
@@ -143,29 +148,50 @@ def squares(k: Kernel, *, stored: str, lanes: int, count: int) -> None:
     whole = left // lanes * lanes
     reduction, team = REDUCTIONS["sum"], Team(k)
 
-    def squared(index: Value) -> Value:
-        value = source.load(index, lanes)
-        return value * value
+    def parts(index: Value, many: int = lanes) -> list[Value]:
+        value = source.load(index, many)
+        size = k.absolute(value)
+        big, small = size > _BIG, size < 1 / _BIG  # NaN is neither
+        scaled = (
+            k.select(big, value * (1 / _SCALE), 0.0),
+            k.select(big | small, 0.0, value),
+            k.select(small, value * _SCALE, 0.0),
+        )
+        return [part * part for part in scaled]
 
-    found = k.variable(
-        k.horizontal_sum(gathered(k, reduction, team.lane * lanes, whole, k.invocations * lanes, lanes, squared))
-    )
+    vectors = gathered_all(k, reduction, team.lane * lanes, whole, k.invocations * lanes, lanes, parts, 3)
+    found = [k.variable(k.horizontal_sum(vector_)) for vector_ in vectors]
     with k.range_(whole + team.lane, left, k.invocations) as index:
-        value = source[index]
-        found.value = found.value + value * value
-    (result,) = team.sum(found.value)
+        for place, part in zip(found, parts(index, 0), strict=True):
+            place.value = place.value + part
+    results = team.sum(*(place.value for place in found))
     with k.if_((team.lane == 0) & (group < before)):
-        partial[first + group] = result
+        for plane, result in enumerate(results):
+            partial[planes * plane + first + group] = result
 
 
 def total(k: Kernel, *, root: bool) -> None:
-    """out = the sum of `count` numbers, or the root of it. Arguments: out, numbers; count. Grid: one workgroup."""
+    """out = the sum of squares from its parts, or the root of it.
+
+    Arguments: out, the parts (3, count) that `squares` makes; count. Grid: one workgroup.
+    """
     out, x, count = k.pointer(), k.pointer(readonly=True), k.integer()
     team = Team(k)
-    found = gathered(k, REDUCTIONS["sum"], team.lane, count, k.invocations, 1, lambda index: x[index])
-    (result,) = team.sum(found)
+
+    def parts(index: Value) -> list[Value]:
+        return [x[count * plane + index] for plane in range(3)]
+
+    found = gathered_all(k, REDUCTIONS["sum"], team.lane, count, k.invocations, 1, parts, 3)
+    big, middle, small = team.sum(*found)
     with k.if_(team.lane == 0):
-        out[0] = math.root(k, result) if root else result
+        scale = k.select(big > 0, 1 / _SCALE, k.select((middle == 0) & (small > 0), k.constant(f32, _SCALE), 1.0))
+        # Each part in the scale of the whole; what is too small for it does not matter.
+        of_big = k.select(big > 0, big, 0.0)
+        of_middle = middle * scale * scale
+        of_small = k.select(scale > 1.0, small, small * (1 / _SCALE) * (1 / _SCALE))
+        sum_ = of_big + of_middle + k.select(big > 0, 0.0, of_small)
+        back = 1.0 / scale  # a power of 2, so exact
+        out[0] = math.root(k, sum_) * back if root else sum_ * back * back
 
 
 def met(k: Kernel, reduction: Reduction, shared: Indexed, value: Value) -> Value:
@@ -189,16 +215,37 @@ def gathered(
     k: Kernel, reduction: Reduction, start: Value, end: Number, step: int, lanes: int, load: Callable[[Value], Value]
 ) -> Value:
     """Combines what one invocation looks at: start, start + step, ... below `end`, several at a time."""
+    return gathered_all(k, reduction, start, end, step, lanes, lambda index: [load(index)], 1)[0]
+
+
+def gathered_all(
+    k: Kernel,
+    reduction: Reduction,
+    start: Value,
+    end: Number,
+    step: int,
+    lanes: int,
+    load: Callable[[Value], Sequence[Value]],
+    count: int,
+) -> list[Value]:
+    """The same for `count` numbers of each place."""
     neutral = k.constant(vector(reduction.type, lanes), reduction.neutral)
-    found = [k.variable(neutral) for _ in range(_UNDER_WAY)]
+    found = [[k.variable(neutral) for _ in range(count)] for _ in range(_UNDER_WAY)]
     index = k.variable(start)
+
+    def add(slots: int) -> None:
+        loaded = [[reduction.enter(k, value) for value in load(index.value + step * slot)] for slot in range(slots)]
+        for places, values in zip(found, loaded, strict=False):
+            for place, value in zip(places, values, strict=True):
+                place.value = reduction.combine(k, place.value, value)
+        index.value = index.value + step * slots
+
     with k.while_(lambda: index.value + step * (_UNDER_WAY - 1) < end):
-        loaded = [reduction.enter(k, load(index.value + step * slot)) for slot in range(_UNDER_WAY)]
-        for place, value in zip(found, loaded, strict=True):
-            place.value = reduction.combine(k, place.value, value)
-        index.value = index.value + step * _UNDER_WAY
+        add(_UNDER_WAY)
     with k.while_(lambda: index.value < end):
-        found[0].value = reduction.combine(k, found[0].value, reduction.enter(k, load(index.value)))
-        index.value = index.value + step
-    pairs = [reduction.combine(k, found[place].value, found[place + 1].value) for place in range(0, _UNDER_WAY, 2)]
-    return reduction.combine(k, *pairs)
+        add(1)
+    results = []
+    for slots in zip(*found, strict=True):
+        pairs = [reduction.combine(k, slots[place].value, slots[place + 1].value) for place in range(0, _UNDER_WAY, 2)]
+        results.append(reduction.combine(k, *pairs))
+    return results

@@ -171,14 +171,14 @@ class ReductionKernels(MovementKernels):
         given = [self.contiguous(tensor) for tensor in tensors if tensor.size]
         given.sort(key=lambda tensor: stored_dtype(tensor).value)
         counts = [-(-tensor.size // SQUARES_BLOCK) for tensor in given]
-        partial = self.empty((sum(counts),))
+        blocks = sum(counts)
+        partial = self.empty((3, blocks))
         first = 0
         while first < len(given):
             stored = stored_dtype(given[first])
             alike = sum(stored_dtype(tensor) is stored for tensor in given[first:])
             some = given[first : first + min(alike, _MOST_TENSORS[-1])]
             padding = next(most for most in _MOST_TENSORS if most >= len(some)) - len(some)
-            blocks = sum(counts[first : first + len(some)])
             self.launch(
                 KernelSpec.of(
                     squares,
@@ -190,8 +190,8 @@ class ReductionKernels(MovementKernels):
                 writes=[partial] if first == 0 else [],
                 updates=[partial] if first else [],
                 reads=[*some, *some[:1] * padding],
-                values=[sum(counts[:first]), *(tensor.size for tensor in some), *(0,) * padding],
-                groups=grid(blocks),
+                values=[sum(counts[:first]), blocks, *(tensor.size for tensor in some), *(0,) * padding],
+                groups=grid(sum(counts[first : first + len(some)])),
                 flops=2.0 * sum(tensor.size for tensor in some),
             )
             first += len(some)
@@ -200,7 +200,7 @@ class ReductionKernels(MovementKernels):
             KernelSpec.of(total, root=root, workgroup=_WORKGROUP),
             writes=[out],
             reads=[partial],
-            values=[partial.size],
+            values=[blocks],
         )
         return out
 
