@@ -23,8 +23,10 @@ def _unavailable() -> str | None:
 
 
 def _unsuited() -> str | None:
-    from alpha_helios.vulkan.probe import choose_device
+    from alpha_helios.vulkan.probe import choose_device, without_gpu
 
+    if without_gpu():
+        return "this machine has no GPU"
     try:
         info = choose_device()
     except BackendError as error:

@@ -65,8 +65,9 @@ class CommandPool:
     def take(self) -> tuple[Any, Any]:
         """Returns a pool of Vulkan and its one command buffer, which is not in use."""
         with self.device.lock:
+            done = self.queue.progress()
             for index, (value, pool, buffer) in enumerate(self._waiting):
-                if self.queue.reached(value):
+                if value <= done:
                     del self._waiting[index]
                     self.device.check(self.calls["vkResetCommandPool"](self.device.handle, pool, 0), "record commands")
                     return pool, buffer
@@ -132,7 +133,8 @@ class CommandList:
         most_x, most_y, most_z = self._limits
         if x > most_x or y > most_y or z > most_z:
             raise BackendError(
-                f"kernel `{pipeline.name}` is to run on {x} x {y} x {z} workgroups; {self._limits} are possible"
+                f"kernel `{pipeline.name}` is to run on {x} x {y} x {z} workgroups; "
+                f"at most {most_x} x {most_y} x {most_z} are possible"
             )
         if len(push) != pipeline.push_bytes:
             raise BackendError(

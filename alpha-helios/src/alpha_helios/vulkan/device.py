@@ -1,12 +1,11 @@
 """A device of Vulkan: memory, transfers, kernels and submissions in one place."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 
 from alpha_core.file_cache import FileCache
 from alpha_helios.vulkan.commands import CommandList, CommandPool
 from alpha_helios.vulkan.device_info import DeviceInfo
-from alpha_helios.vulkan.errors import DeviceLostError
+from alpha_helios.vulkan.errors import DeviceLostError, ValidationError
 from alpha_helios.vulkan.logical_device import LogicalDevice, OpenDevice
 from alpha_helios.vulkan.memory import Memory
 from alpha_helios.vulkan.pipeline_cache import PipelineCache
@@ -29,20 +28,23 @@ class Device:
         selection: str | None = None,
         *,
         validate: bool | None = None,
+        mapped: bool | None = None,
         ring_bytes: int = RING_BYTES,
         pipeline_files: FileCache | None = None,
         tuning_files: FileCache | None = None,
     ) -> None:
         """Opens the device whose index or part of whose name is `selection`, or `ALPHA_HELIOS_DEVICE`, or the first.
 
-        `validate` turns the validation layer on or off (default: `ALPHA_HELIOS_VALIDATION`). Raises `BackendError` if
-        there is no such device or it cannot be used.
+        Memory that the processor shares with the device is mapped, unless `mapped` is False: then everything goes
+        through the staging ring, as on a discrete GPU. `validate` turns the validation layer on or off (default:
+        `ALPHA_HELIOS_VALIDATION`). Raises `BackendError` if there is no such device or it cannot be used.
         """
-        self._set_up(OpenDevice(selection, validate), ring_bytes, pipeline_files, tuning_files)
+        self._set_up(OpenDevice(selection, validate), mapped, ring_bytes, pipeline_files, tuning_files)
 
     def _set_up(
         self,
         device: LogicalDevice,
+        mapped: bool | None = None,
         ring_bytes: int = RING_BYTES,
         pipeline_files: FileCache | None = None,
         tuning_files: FileCache | None = None,
@@ -52,7 +54,7 @@ class Device:
         self.info: DeviceInfo = device.info
         self.features: frozenset[str] = device.info.features
         """What kernels may require."""
-        self.memory = Memory(device_slabs(device), device.lock)
+        self.memory = Memory(device_slabs(device, mapped), device.lock)
         self.host_memory = Memory(host_slabs(device), device.lock, slab_bytes=1 << 20)
         """Memory of the processor that the device can copy to and from."""
         self._queue = Queue(device, device.compute_family, "kernels")
@@ -146,7 +148,7 @@ class Device:
     def timestamps(self, count: int) -> Timestamps:
         """Returns room for timestamps, which its owner closes, or the device. Raises `BackendError` if it has none."""
         timestamps = Timestamps(self._logical, count)
-        self._timestamps.append(timestamps)
+        self._timestamps = [*(known for known in self._timestamps if known.pool is not None), timestamps]
         return timestamps
 
     def seconds(self, ticks: int) -> float:
@@ -161,8 +163,14 @@ class Device:
         """Waits for the device and gives everything back. Raises `ValidationError` for what the layer says to that."""
         if self._logical.handle is None:
             return
-        with suppress(DeviceLostError):  # it was said when it was noticed; what is left is to give things back
+        objection = None
+        try:
             self._wait_idle()
+            self._cache.save()
+        except DeviceLostError:
+            pass  # it was said when it was noticed
+        except ValidationError as error:
+            objection = error
         for timestamps in self._timestamps:
             timestamps.close()
         self._cache.close()
@@ -175,6 +183,8 @@ class Device:
         self.memory.close()
         self.host_memory.close()
         self._logical.close()
+        if objection is not None:
+            raise objection
 
     def _wait_idle(self) -> None:
         self.wait()

@@ -21,7 +21,15 @@ from alpha_helios.vulkan.declarations import (
 )
 from alpha_helios.vulkan.loader import Vulkan
 
-__all__ = ["FEATURES", "FEATURE_STRUCTS", "REQUIRED", "FeatureChain", "FeatureStruct", "check_requirements"]
+__all__ = [
+    "FEATURES",
+    "FEATURE_STRUCTS",
+    "FLOAT_CONTROLS",
+    "REQUIRED",
+    "FeatureChain",
+    "FeatureStruct",
+    "check_requirements",
+]
 
 REQUIRED = ("bufferDeviceAddress", "timelineSemaphore")
 """Without these nothing works."""
@@ -122,10 +130,27 @@ _EMULATED_BELOW_1_3 = FeatureStruct(
     extension="VK_EXT_subgroup_size_control",
 )
 
-FEATURES = frozenset(
-    {name for struct in FEATURE_STRUCTS for name in struct.features} | set(SUBGROUP_OPERATIONS.values())
+FLOAT_CONTROLS = tuple(
+    f"shader{control}Float{bits}"
+    for control in (
+        "SignedZeroInfNanPreserve",
+        "DenormPreserve",
+        "DenormFlushToZero",
+        "RoundingModeRTE",
+        "RoundingModeRTZ",
+    )
+    for bits in (16, 32, 64)
 )
-"""Every name that a kernel may require: features, and the groups of subgroup operations (`subgroupArithmetic`, ...)."""
+"""Properties of a device that are like features: what a kernel may demand of its arithmetic."""
+
+FEATURES = frozenset(
+    {
+        *(name for struct in FEATURE_STRUCTS for name in struct.features),
+        *SUBGROUP_OPERATIONS.values(),
+        *FLOAT_CONTROLS,
+    }
+)
+"""Every name that a kernel may require: features, groups of subgroup operations, float controls."""
 
 
 class FeatureChain:

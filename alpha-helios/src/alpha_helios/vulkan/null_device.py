@@ -82,7 +82,7 @@ NULL_MINIMUM = DeviceInfo(
         max_workgroup_count=(65535, 65535, 65535),
         shared_memory=16 << 10,
         storage_alignment=256,
-        max_allocation=1 << 30,
+        max_allocation=(1 << 30) + 256,
         max_workgroup_subgroups=2,
         timestamp_period=0.0,
     ),

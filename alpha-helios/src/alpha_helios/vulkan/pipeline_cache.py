@@ -58,8 +58,7 @@ class PipelineCache:
             self._files.write(self._key, contents)
 
     def close(self) -> None:
-        """Saves and destroys it."""
-        self.save()
+        """Destroys it; what was not saved is lost."""
         lib, ffi = self._device.vulkan.lib, self._device.vulkan.ffi
         lib.vkDestroyPipelineCache(self._device.handle, self.handle, ffi.NULL)
 

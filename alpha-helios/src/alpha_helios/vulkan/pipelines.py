@@ -112,7 +112,9 @@ class Pipelines:
 
     def _check(self, kernel: Kernel) -> None:
         info = self._device.info
-        check_requirements(kernel.name, kernel.requirements, info.features, f"`{info.name}`")
+        size = kernel.subgroup_size
+        given = {"subgroupSizeControl"} if size == info.subgroup_size else set()  # it needs no asking for
+        check_requirements(kernel.name, kernel.requirements - given, info.features, f"`{info.name}`")
         check_module(kernel, info.limits.max_push_constants)
         version = int.from_bytes(kernel.words[4:8], "little")
         newest = 0x010600 if info.api_version >= API_1_3 else 0x010500
@@ -122,7 +124,6 @@ class Pipelines:
                 f"`{info.name}` takes 1.{newest >> 8 & 0xFF} at most"
             )
         least, most = info.subgroup_sizes
-        size = kernel.subgroup_size
         if size is not None and size != info.subgroup_size and not least <= size <= most:
             raise BackendError(
                 f"kernel `{kernel.name}` needs subgroups of {size}; those of `{info.name}` have {least} to {most}"

@@ -1,7 +1,9 @@
 """Asks physical devices what they are; opens none of them."""
 
 import os
+import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -27,11 +29,12 @@ from alpha_helios.vulkan.device_info import (
     MemoryHeap,
     choose,
 )
-from alpha_helios.vulkan.features import FeatureChain
+from alpha_helios.vulkan.features import FLOAT_CONTROLS, FeatureChain
 from alpha_helios.vulkan.instance import Instance
 
-__all__ = ["choose_device", "list_devices", "probed"]
+__all__ = ["choose_device", "list_devices", "probed", "selected", "without_gpu"]
 
+_GPU_NODES = ("/dev/dri", "/dev/nvidiactl", "/dev/dxg")
 _SUBGROUP_SIZE_CONTROL = "VK_EXT_subgroup_size_control"
 
 
@@ -39,6 +42,11 @@ def list_devices() -> list[DeviceInfo]:
     """Returns all devices, real GPUs before software devices. Raises `BackendError` if Vulkan cannot be used at all."""
     with Instance(validate=False) as instance:
         return [info for info, _ in probed(instance)]
+
+
+def without_gpu() -> bool:
+    """Returns whether this machine has no GPU at all, as far as that shows without asking Vulkan."""
+    return sys.platform == "linux" and not any(Path(node).exists() for node in _GPU_NODES)
 
 
 def choose_device(selection: str | None = None) -> DeviceInfo:
@@ -74,10 +82,9 @@ def _probe(instance: Instance, handle: Any) -> DeviceInfo:
     eleven = vulkan.new("VkPhysicalDeviceVulkan11Properties")
     twelve = vulkan.new("VkPhysicalDeviceVulkan12Properties")
     chain = [properties, eleven, twelve]
-    control = None
-    if api >= API_1_3:
-        control = vulkan.new("VkPhysicalDeviceVulkan13Properties")
-    elif _SUBGROUP_SIZE_CONTROL in extensions:
+    thirteen = vulkan.new("VkPhysicalDeviceVulkan13Properties") if api >= API_1_3 else None
+    control = thirteen
+    if control is None and _SUBGROUP_SIZE_CONTROL in extensions:
         control = vulkan.new("VkPhysicalDeviceSubgroupSizeControlProperties")
     if control is not None:
         chain.append(control)
@@ -93,6 +100,7 @@ def _probe(instance: Instance, handle: Any) -> DeviceInfo:
     if eleven.subgroupSupportedStages & SHADER_STAGE_COMPUTE:
         operations = eleven.subgroupSupportedOperations
         features |= {name for bit, name in SUBGROUP_OPERATIONS.items() if operations & bit}
+    features |= {name for name in FLOAT_CONTROLS if getattr(twelve, name)}
     size = eleven.subgroupSize
     sizes = (size, size)
     if control is not None and "subgroupSizeControl" in features:
@@ -107,7 +115,8 @@ def _probe(instance: Instance, handle: Any) -> DeviceInfo:
         features=features,
         limits=attrs.evolve(
             info.limits,
-            max_allocation=eleven.maxMemoryAllocationSize,
+            # The limit of memory is soft, and drivers that go beyond it say so by that of buffers.
+            max_allocation=eleven.maxMemoryAllocationSize if thirteen is None else thirteen.maxBufferSize,
             max_workgroup_subgroups=control.maxComputeWorkgroupSubgroups if control is not None else 0,
         ),
         cooperative_shapes=_cooperative_shapes(instance, handle) if "cooperativeMatrix" in features else (),

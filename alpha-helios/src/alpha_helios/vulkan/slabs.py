@@ -31,13 +31,13 @@ _MAPPABLE = MEMORY_HOST_VISIBLE | MEMORY_HOST_COHERENT
 _OUT_OF_MEMORY = (ERROR_OUT_OF_DEVICE_MEMORY, ERROR_OUT_OF_HOST_MEMORY)
 
 
-def device_slabs(device: LogicalDevice) -> "VulkanSlabs":
+def device_slabs(device: LogicalDevice, mapped: bool | None = None) -> "VulkanSlabs":
     """Returns the source of memory for tensors: the device's own.
 
     Where that is the processor's memory too (integrated GPUs, software devices), it is mapped, so that transfers are
-    plain copies.
+    plain copies, unless `mapped` says otherwise.
     """
-    shared = device.info.kind in ("integrated", "cpu")
+    shared = device.info.kind in ("integrated", "cpu") and mapped is not False
     cached = _MAPPABLE | MEMORY_HOST_CACHED
     wanted = [MEMORY_DEVICE_LOCAL | cached] if shared else []
     return VulkanSlabs(device, [*wanted, MEMORY_DEVICE_LOCAL], mapped=shared, limit=memory_limit())

@@ -89,15 +89,18 @@ class Queue:
             self.submitted += 1
             return self.submitted
 
-    def reached(self, value: int) -> bool:
-        """Returns, without waiting, whether a submission is done."""
-        if value > self._reached:
+    def progress(self) -> int:
+        """Returns, without waiting, the number of the last submission that is done with all before it."""
+        if self._reached < self.submitted:
             with self._device.lock:
-                self._device.alive()
                 result = self._counter(self._device.handle, self.semaphore[0], self._now)
                 self._device.check(result, f"look at the queue for {self.name}")
-                self._reached = max(self._reached, self._now[0])
-        return value <= self._reached
+                self._reached = max(self._reached, min(self._now[0], self.submitted))
+        return self._reached
+
+    def reached(self, value: int) -> bool:
+        """Returns, without waiting, whether a submission is done."""
+        return value <= self._reached or value <= self.progress()
 
     def wait(self, value: int, what: str, timeout: float | None = None) -> None:
         """Waits until a submission is done, at most `timeout` seconds (default: `ALPHA_HELIOS_TIMEOUT_S`).
