@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tests.cpu.steps import TrainingStep, make_batch, make_model
+from tests.model.steps import TrainingStep, make_batch, make_model
 
 from alpha_core.config import TrainConfig
 from alpha_core.tensor import Tensor

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from tests.cpu.backends import levels
-from tests.cpu.steps import BLOCK, MODELS, VOCABULARY, TrainingStep, make_batch, make_model
+from tests.model.steps import BLOCK, MODELS, VOCABULARY, TrainingStep, make_batch, make_model
 
 from alpha_core.dtype import DType
 from alpha_model import GPT

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tests.cpu.steps import MODELS, VOCABULARY, make_batch, make_model
+from tests.model.steps import MODELS, VOCABULARY, make_batch, make_model
 
 from alpha_core.config import TrainConfig
 from alpha_core.tensor import Tensor

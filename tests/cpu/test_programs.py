@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tests.cpu.steps import TrainingStep, make_batch, make_model
+from tests.model.steps import TrainingStep, make_batch, make_model
 
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType

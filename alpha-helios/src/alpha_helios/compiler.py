@@ -1,4 +1,4 @@
-"""From kernel specs to pipelines: the module from the cache on disk or from its builder, the pipeline from the driver."""
+"""From kernel specs to pipelines: modules from the cache on disk or from their builders, pipelines from the driver."""
 
 import hashlib
 import json

@@ -22,9 +22,7 @@ Base = Callable[[Tensor], int]
 class Dispatcher:
     """Adds launches to one command list, and barriers where they have to wait for each other."""
 
-    def __init__(
-        self, device: Device, compiler: Compiler, commands: CommandList, base: Base | None = None
-    ) -> None:
+    def __init__(self, device: Device, compiler: Compiler, commands: CommandList, base: Base | None = None) -> None:
         self._device, self._compiler, self._commands = device, compiler, commands
         self._base = base or base_address
         self._hazards = Hazards()

@@ -14,8 +14,8 @@ Span = tuple[int, int]
 class Hazards:
     """What launches since the last barrier read and wrote.
 
-    A launch must wait for an earlier one if one of the two writes bytes that the other one touches. Bytes are compared, not
-    buffers: intermediates of a program share memory, and what is freed is used again.
+    A launch must wait for an earlier one if one of the two writes bytes that the other one touches. Bytes are compared,
+    not buffers: intermediates of a program share memory, and what is freed is used again.
     """
 
     _written: list[Span] = attrs.field(factory=list)
@@ -37,4 +37,6 @@ class Hazards:
 
 
 def _overlap(some: Sequence[Span], others: Sequence[Span]) -> bool:
-    return any(start < stop_other and start_other < stop for start, stop in some for start_other, stop_other in others)
+    return any(
+        max(start, start_other) < min(stop, stop_other) for start, stop in some for start_other, stop_other in others
+    )

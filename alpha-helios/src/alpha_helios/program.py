@@ -44,6 +44,8 @@ class HeliosProgram(Program):
         self._backend, self._inputs = backend, tuple(inputs)
         self._launches: list[Launch] = [*step.before, *step.body]
         self._outputs = step.outputs
+        self.barriers = 0
+        """How many barriers a call has, known after the first one."""
         self._plan = plan_memory(self._launches, [buffer_of(tensor) for tensor in inputs])
         self._arena: Allocation | None = None
         self._commands: CommandList | None = None
@@ -118,6 +120,8 @@ class HeliosProgram(Program):
             dispatcher.add(launch)
             if timestamps is not None:
                 commands.timestamp(timestamps, 2 * index + 1)
+        if timestamps is None:
+            self.barriers = dispatcher.barriers
         commands.end()
         return commands, dispatcher.blocks
 

@@ -5,11 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import attrs
-
 from alpha_core.recording.launch import Launch
-from alpha_core.recording.storage import Buffer, buffer_of, view_of
-from alpha_core.tensor import Tensor
+from alpha_core.recording.storage import buffer_of
 from alpha_helios.compiler import Compiler
 from alpha_helios.dispatch import Dispatcher
 from alpha_helios.vulkan.device import Device
@@ -31,7 +28,7 @@ class Tuner:
         self.measures = measures
 
     def choose(self, key: str, variants: Sequence[Variant], make: Callable[[Variant], Sequence[Launch]]) -> Variant:
-        """Returns a variant of the kernel `key` names together with its sizes; the first one is the static choice.
+        """Returns a variant of what `key` names together with its sizes; the first one is the static choice.
 
         `make` gives the launches of a variant. Variants must be equally right; they may round differently.
         """
@@ -43,32 +40,24 @@ class Tuner:
             return variants[names.index(known)]
         if not self.measures:
             return variants[0]
-        times = [self._time(make(variant)) for variant in variants]
+        times = [self._time(key, make(variant)) for variant in variants]
         best = min(range(len(variants)), key=times.__getitem__)
         self._cache.write(key, {"variant": names[best], "seconds": dict(zip(names, times, strict=True))})
         return variants[best]
 
-    def _time(self, launches: Sequence[Launch]) -> float:
+    def _time(self, name: str, launches: Sequence[Launch]) -> float:
         """Returns seconds of one run, on scratch memory in place of the launches' own."""
-        places = {id(buffer): buffer for launch in launches for buffer in map(buffer_of, launch.tensors)}
-        held = {key: self._device.memory.allocate(buffer.nbytes, "tuning") for key, buffer in places.items()}
-        scratch = {key: Buffer(buffer.nbytes, held[key]) for key, buffer in places.items()}
-
-        def moved(tensor: Tensor) -> Tensor:
-            view = view_of(tensor)
-            return Tensor(tensor.shape, tensor.dtype, attrs.evolve(view, buffer=scratch[id(view.buffer)]))
-
-        alone = []
-        for launch in launches:
-            groups = (launch.writes, launch.updates, launch.reads)
-            writes, updates, reads = (tuple(map(moved, group)) for group in groups)
-            alone.append(attrs.evolve(launch, writes=writes, updates=updates, reads=reads))
-        commands = self._device.record(f"tuning `{launches[-1].spec.name}`", reusable=True)
+        buffers = {id(buffer): buffer for launch in launches for buffer in map(buffer_of, launch.tensors)}
+        held = {key: self._device.memory.allocate(buffer.nbytes, "tuning") for key, buffer in buffers.items()}
+        commands = self._device.record(f"tuning `{name}`", reusable=True)
         for place in held.values():
             commands.fill(place, 0)
-        dispatcher = Dispatcher(self._device, self._compiler, commands)
+        dispatcher = Dispatcher(
+            self._device, self._compiler, commands, lambda tensor: held[id(buffer_of(tensor))].address
+        )
+        commands.barrier()
         for _ in range(_RUNS):
-            for launch in alone:
+            for launch in launches:
                 dispatcher.add(launch)
             commands.barrier()
         best = math.inf

@@ -1,7 +1,6 @@
 """The kernels that compute a matrix product, and the rule that picks one from the sizes and the device."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 
 import attrs
 
@@ -13,7 +12,7 @@ from alpha_helios.grid import grid
 from alpha_helios.kernels.gemv import MOST_ROWS, gemv, widths
 from alpha_helios.kernels.matmul import add_parts, gemm
 from alpha_helios.kernels.tile import TILES
-from alpha_helios.product import Epilogue, Problem, Task, finished, product_launch
+from alpha_helios.product import Epilogue, Matrix, Problem, Task, finished, product_launch
 from alpha_helios.vulkan.device_info import DeviceInfo
 
 __all__ = ["Streamed", "Tiled", "Variant", "variants"]
@@ -24,7 +23,14 @@ _SOME_CORES = 32
 """Of a device of another kind."""
 _MULTIPLY_ADDS = 128
 """Of a processor in a cycle."""
-_EFFICIENCY = {"128x128x16": 0.85, "128x128x8": 0.75, "64x64x16": 0.6, "32x32x32": 0.35}
+_EFFICIENCY = {
+    "128x128x16": 0.85,
+    "128x128x8": 0.75,
+    "128x64x16": 0.75,
+    "64x64x16": 0.6,
+    "32x32x16": 0.35,
+    "16x128x16": 0.4,
+}
 """How much of the peak a tile reaches beside reading shared memory and instructions that do not multiply."""
 _START = 1500.0
 """Cycles until a workgroup multiplies: its first block comes from memory."""
@@ -35,12 +41,16 @@ _BYTES = 20.0
 _LEAST_STEPS = 256
 """Of a part of a sum."""
 _MOST_PARTS = 32
-_MOST_VARIANTS = 5
-"""That are measured when the device is tuned."""
+_WORTH_MEASURING = 2.0
+"""How much longer than the best one a variant may take by the rule; it would have to err by more."""
+_MEASURED = 2
+"""Numbers of parts that are measured for each tile when the device is tuned."""
 _WORKGROUP, _FEW = 256, 128
 """Invocations of a workgroup that adds parts, and of one that reads few rows of a matrix."""
 _TEAM = 32
 """Invocations that share a row where the size of subgroups is not known."""
+_MOST_SUMS = 32
+"""That an invocation holds in registers beside what it reads."""
 _TEAMS_WANTED = 16
 """For each processor, so that enough reads are under way."""
 
@@ -88,7 +98,10 @@ class Tiled(Variant):
 
     def _product(self, task: Task) -> Launch:
         problem, tile = task.problem, TILES[self.tile]
-        left, right = task.sides
+        left, right = (
+            attrs.evolve(side, near=_near(matrix, lines, tile.depth))
+            for side, matrix, lines in zip(task.sides, (problem.a, problem.b), (tile.rows, tile.columns), strict=True)
+        )
         steps = _part_steps(problem.length, self.parts, tile.depth)
         spec = KernelSpec.of(
             gemm,
@@ -130,7 +143,8 @@ class Streamed(Variant):
         vectors = -(-few.length // _width(few))
         team = min(subgroup or _TEAM, 1 << max(vectors - 1, 0).bit_length())
         enough = _CORES.get(info.kind, _SOME_CORES) * _TEAMS_WANTED
-        streams = next((count for count in (4, 2) if few.columns // count >= enough), 1)
+        able = [count for count in (4, 2, 1) if count * few.rows <= _MOST_SUMS]
+        streams = next((count for count in able if few.columns // count >= enough), 1)
         return cls(streams, team, subgroup)
 
     def __str__(self) -> str:
@@ -185,8 +199,14 @@ def _width(problem: Problem) -> int:
     return next(width for width in able if problem.b.aligned(width))
 
 
+def _near(matrix: Matrix, lines: int, depth: int) -> bool:
+    """Whether what a tile reads of an operand for a block lies within 2 GiB."""
+    jumps, neighbours = (lines, depth) if matrix.along == "inner" else (depth, lines)
+    return matrix.stride >= 0 and 8 * (jumps * matrix.stride + neighbours) < 1 << 31
+
+
 def variants(task: Task, info: DeviceInfo) -> list[Variant]:
-    """Returns the ways to compute a product on a device, the one that the rule picks first."""
+    """Returns the ways to compute a product on a device that may be the fastest, the one that the rule picks first."""
     limits = info.limits
     able = [
         name
@@ -194,15 +214,16 @@ def variants(task: Task, info: DeviceInfo) -> list[Variant]:
         if tile.shared_bytes <= limits.shared_memory
         and tile.invocations <= min(limits.max_workgroup_invocations, limits.max_workgroup_size[0])
     ]
-    found: list[Variant] = [Tiled(name, parts) for name in able for parts in _divisions(task.problem.length)]
+    found: list[Variant] = []
+    for name in able:
+        divided = [Tiled(name, parts) for parts in _divisions(task.problem.length)]
+        found += sorted(divided, key=lambda variant: variant.cycles(task.problem, info))[:_MEASURED]
     streamed = Streamed.of(task, info)
     if streamed is not None:
         found.append(streamed)
-    return _best(found, task.problem, info)
-
-
-def _best(found: Sequence[Variant], problem: Problem, info: DeviceInfo) -> list[Variant]:
-    return sorted(found, key=lambda variant: variant.cycles(problem, info))[:_MOST_VARIANTS]
+    cycles = {variant: variant.cycles(task.problem, info) for variant in found}
+    least = min(cycles.values())
+    return sorted((one for one in found if cycles[one] <= _WORTH_MEASURING * least), key=cycles.__getitem__)
 
 
 def _nbytes(problem: Problem) -> float:

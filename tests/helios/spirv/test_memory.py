@@ -165,3 +165,20 @@ def test_matrices_bring_the_vulkan_memory_model_to_the_whole_kernel() -> None:
     accesses = [value for row in decode(binary.code) for kind, value in row.operands if kind == "access"]
     assert len(accesses) == 2  # the buffer and the tile, not the arguments
     assert all(int(value) & 0x20 for value in accesses)
+
+
+def test_one_lane_of_a_vector_in_shared_memory_is_stored() -> None:
+    k = Kernel((64, 1, 1))
+    p, n = k.pointer(f32), k.long()
+    tile, own = k.shared(vector(f32, 4), 64), k.array(vector(f32, 2), 2)
+    tile.store_lane(k.local_index, 3, p[0])
+    tile.store_lane(n, k.local_index & 3, 1.0)
+    own.store_lane(1, 0, 2.0)
+    (tile + n).store_lane(0, 1, own[1][0])
+    with pytest.raises(IndexError, match="lane 4 of f32x4"):
+        tile.store_lane(0, 4, 1.0)
+    with pytest.raises(IndexError, match="element 64 of 64"):
+        tile.store_lane(64, 0, 1.0)
+    with pytest.raises(TypeError, match="`store_lane` into f32, which has no lanes"):
+        k.shared(f32, 4).store_lane(0, 0, 1.0)
+    validated(k)

@@ -163,3 +163,19 @@ def test_types_are_spelled_shortly() -> None:
     spelled = [str(type_) for type_ in (i1, i32, f16, bf16, vector(f32, 4), vector(i64, 1))]
     assert spelled == ["i1", "i32", "f16", "bf16", "f32x4", "i64"]
     assert (vector(f32, 4).nbytes, i1.nbytes, i64.nbytes) == (16, 1, 8)
+
+
+def test_arguments_in_memory_are_indexed_as_a_table() -> None:
+    k = Kernel(arguments="memory")
+    n = k.integer()
+    addresses, sizes = k.table(3), k.table(2, "i32")
+    p = k.pointer(f32)
+    with k.range_(0, n) as i:
+        p.cast(i64)[i] = addresses[i] + k.convert(sizes[i], i64)
+    binary = validated(k)
+    assert [offset for _, offset in binary.arguments] == [0, 8, 16, 24, 32, 36, 40]
+    assert [kind for kind, _ in binary.arguments] == ["i32", *["address"] * 3, *["i32"] * 2, "address"]
+    with pytest.raises(ValueError, match="a table of 0 arguments"):
+        Kernel(arguments="memory").table(0)
+    with pytest.raises(ValueError, match="a table, which can lie only in memory"):
+        Kernel().table(2)

@@ -1,8 +1,8 @@
 """The ops of the backend `helios`, one file for each family of the contract in `alpha_core.ops`."""
 
 from alpha_helios.ops.activation import ActivationKernels
+from alpha_helios.ops.decoding import ChoiceKernels
 from alpha_helios.ops.matmul import MatmulKernels
-from alpha_helios.ops.movement import MovementKernels
 from alpha_helios.ops.normalization import NormalizationKernels
 from alpha_helios.ops.optimizer import OptimizerKernels
 from alpha_helios.ops.softmax import SoftmaxKernels
@@ -11,7 +11,11 @@ __all__ = ["HeliosOps"]
 
 
 class HeliosOps(
-    ActivationKernels, NormalizationKernels, OptimizerKernels, SoftmaxKernels, MatmulKernels, MovementKernels
+    MatmulKernels,
+    SoftmaxKernels,
+    NormalizationKernels,
+    ActivationKernels,
+    ChoiceKernels,
+    OptimizerKernels,
 ):
     """All of them."""
-

@@ -253,6 +253,11 @@ class Function:
 
     # Memory
 
+    def prefetch(self, place: Pointer) -> None:
+        """Has the cache line around an address on its way; the address may be one where nothing is."""
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32 immarg, i32 immarg, i32 immarg)")
+        self.emit_void(f"call void @llvm.prefetch.p0({place.address}, i32 0, i32 3, i32 1)")
+
     def load(self, source: Pointer, lanes: int, mask: Value | None) -> Value:
         element = source.element
         type_ = vector(element, lanes) if lanes else element

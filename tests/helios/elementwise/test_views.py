@@ -1,0 +1,61 @@
+"""Operands that a recorded step only looks at in another way: broadcast, transposed, sliced, at any place in memory."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from alpha_core.tensor import Tensor
+from alpha_helios.backend import Helios
+
+LENGTHS = [1, 2, 3, 4, 8, 12, 33]
+
+
+@pytest.mark.parametrize("start", range(5))
+@pytest.mark.parametrize("width", [1, 4, 6, 8, 65])
+def test_slices_begin_anywhere(helios: Helios, start: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((7, 72)).astype(np.float32), rng.standard_normal((7, width)).astype(np.float32)
+
+    def step(a: Tensor, b: Tensor) -> Sequence[Tensor]:
+        part = helios.slice(a, 1, start, start + width)
+        row = helios.slice(helios.slice(a, 0, start, start + 1), 1, 0, width)
+        return helios.mul(part, b), helios.add(b, row), helios.neg(part)
+
+    results = helios.record(step, [x, y], name="slices")(x, y)
+    part = x[:, start : start + width]
+    for got, want in zip(results, (part * y, y + x[start, :width], -part), strict=True):
+        np.testing.assert_array_equal(helios.download(got), want)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_axes_and_any_broadcast(helios: Helios, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = rng.choice(LENGTHS, rng.integers(1, 5))
+    axes = [int(axis) for axis in rng.permutation(len(shape))]
+    repeated = np.where(rng.random(len(shape)) < 0.5, shape[axes], 1)
+    dropped = rng.integers(0, len(shape) + 1)
+    x, y = rng.standard_normal(shape).astype(np.float32), rng.standard_normal(repeated[dropped:]).astype(np.float32)
+
+    def step(a: Tensor, b: Tensor) -> Sequence[Tensor]:
+        turned = helios.transpose(a, tuple(axes))
+        return helios.sub(turned, b), helios.mul(b, turned), helios.contiguous(turned)
+
+    first, second, third = helios.record(step, [x, y], name="views")(x, y)
+    turned = x.transpose(axes)
+    np.testing.assert_array_equal(helios.download(first), turned - y)
+    np.testing.assert_array_equal(helios.download(second), turned * y)
+    np.testing.assert_array_equal(helios.download(third), turned)
+
+
+def test_a_sum_goes_into_a_transposed_place_of_its_own(helios: Helios) -> None:
+    x = np.random.default_rng(0).standard_normal((9, 12)).astype(np.float32)
+
+    def step(a: Tensor) -> Sequence[Tensor]:
+        turned = helios.transpose(a, (1, 0))
+        helios.add_into(turned, turned)
+        return turned, a
+
+    twice, kept = helios.record(step, [x], name="in place")(x)
+    np.testing.assert_array_equal(helios.download(twice), 2 * x.T)
+    np.testing.assert_array_equal(helios.download(kept), x)
