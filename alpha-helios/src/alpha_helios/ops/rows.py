@@ -5,19 +5,21 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.layout import collapse
 from alpha_core.recording.storage import stored_dtype, view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.rows import ROW_AXES
+from alpha_helios.ops.reduction import ReductionKernels
 from alpha_helios.vulkan.device_info import DeviceInfo
 
-__all__ = ["RowTeams", "row_lanes", "row_places", "row_teams", "stored_as"]
+__all__ = ["RowKernels", "RowTeams", "row_lanes", "row_places", "row_teams", "stored_as"]
 
 _WORKGROUP = 128
 """Invocations of a workgroup that takes several rows."""
-_MOST_INVOCATIONS = 512
+_WORKGROUPS = (64, 128, 256, 512)
+"""Invocations of a workgroup that takes one row at a time."""
 _CHUNKS_WANTED = 4
 """Vectors of an invocation, where a whole workgroup takes a row."""
 
@@ -41,7 +43,7 @@ class RowTeams:
         return self.workgroup // self.team
 
     def spec(self, build: Callable[..., None], **parameters: object) -> KernelSpec:
-        """Returns a kernel with these teams."""
+        """Returns a kernel with these teams; one that can hold rows takes `chunks` as a parameter as well."""
         return KernelSpec.of(
             build,
             workgroup=self.workgroup,
@@ -56,19 +58,39 @@ class RowTeams:
         return grid(-(-rows // self.count))
 
 
-def row_teams(info: DeviceInfo, width: int, lanes: int, most_held: int) -> RowTeams:
-    """Divides rows of `width` elements: a subgroup or less takes a row that it can hold, else a workgroup does.
+class RowKernels(ReductionKernels):
+    """Launches a kernel with the best way to divide rows."""
 
-    An invocation holds up to `most_held` elements of each array that a kernel keeps.
+    def _launch_rows(
+        self, what: str, rows: int, width: int, ways: Sequence[RowTeams], make: Callable[[RowTeams], Launch]
+    ) -> Launch:
+        """Launches what `make` gives for one of the ways, which the tuner chooses; `what` names the kernel."""
+        teams = self.tuner.choose(f"{what} {rows}x{width}", ways, lambda one: [make(one)])
+        made = make(teams)
+        self.launch(
+            made.spec, writes=made.writes, reads=made.reads, values=made.values, flops=made.flops, groups=made.groups
+        )
+        return made
+
+
+def row_teams(info: DeviceInfo, width: int, lanes: int, most_held: int) -> list[RowTeams]:
+    """Returns ways to divide rows of `width` elements, the one to take by rule first.
+
+    An invocation holds up to `most_held` elements of each array that a kernel keeps. By rule a subgroup or less takes a
+    row that it can hold, else a workgroup does. All ways keep rows in registers, or none does.
     """
     vectors, most = width // lanes, most_held // lanes
+    found: list[RowTeams] = []
     if "subgroupSizeControl" in info.features and vectors <= info.subgroup_size * most:
         team = min(info.subgroup_size, _power_of_2(vectors))
-        return RowTeams(_WORKGROUP, team, lanes, -(-vectors // team), info.subgroup_size)
-    largest = min(_MOST_INVOCATIONS, _power_of_2(info.limits.max_workgroup_invocations // 2 + 1))
-    team = min(largest, max(64, _power_of_2(-(-vectors // min(most, _CHUNKS_WANTED)))))
-    chunks = -(-vectors // team)
-    return RowTeams(team, team, lanes, chunks if chunks <= most else 0, None)
+        found.append(RowTeams(_WORKGROUP, team, lanes, -(-vectors // team), info.subgroup_size))
+    sizes = [size for size in _WORKGROUPS if size <= info.limits.max_workgroup_invocations]
+    wanted = -(-vectors // min(most, _CHUNKS_WANTED))
+    by_rule = next((size for size in sizes if size >= wanted), sizes[-1])
+    for size in (by_rule, *(size for size in sizes if size != by_rule and size < 2 * vectors)):
+        chunks = -(-vectors // size)
+        found.append(RowTeams(size, size, lanes, chunks if chunks <= most else 0, None))
+    return [teams for teams in found if (teams.chunks > 0) == (found[0].chunks > 0)]
 
 
 def row_lanes(width: int, *tensors: Tensor) -> int:

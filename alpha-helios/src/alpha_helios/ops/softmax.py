@@ -6,12 +6,12 @@ import numpy as np
 
 from alpha_core.dtype import DType
 from alpha_core.errors import OpError, ShapeError
+from alpha_core.recording.launch import Launch
 from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.kernels.cross_entropy import cross_entropy, cross_entropy_grad
 from alpha_helios.kernels.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
-from alpha_helios.ops.reduction import ReductionKernels
-from alpha_helios.ops.rows import row_lanes, row_teams, stored_as
+from alpha_helios.ops.rows import RowKernels, RowTeams, row_lanes, row_teams, stored_as
 
 __all__ = ["SoftmaxKernels"]
 
@@ -20,7 +20,7 @@ _MOST_HELD = 32
 """Elements of a row that an invocation keeps in registers."""
 
 
-class SoftmaxKernels(ReductionKernels):
+class SoftmaxKernels(RowKernels):
     def softmax(self, x: Tensor) -> Tensor:
         self._require_classes("softmax", x)
         return self._by_row(softmax, x=x)
@@ -44,16 +44,20 @@ class SoftmaxKernels(ReductionKernels):
         out = self.empty(targets.shape, logits.dtype)
         if out.size:
             rows, width = logits.shape
-            logits = self.contiguous(logits)
-            teams = row_teams(self.info, width, row_lanes(width, logits), _MOST_HELD)
-            self.launch(
-                teams.spec(cross_entropy, logits=stored_as(logits)),
-                writes=[out],
-                reads=[logits, self.contiguous(targets)],
-                values=[rows, width, ignore_index],
-                groups=teams.grid(rows),
-                flops=_FLOPS_OF_EXP * logits.size,
-            )
+            logits, targets = self.contiguous(logits), self.contiguous(targets)
+
+            def make(teams: RowTeams) -> Launch:
+                return Launch(
+                    teams.spec(cross_entropy, logits=stored_as(logits)),
+                    writes=(out,),
+                    reads=(logits, targets),
+                    values=(rows, width, ignore_index),
+                    flops=_FLOPS_OF_EXP * logits.size,
+                    groups=teams.grid(rows),
+                )
+
+            ways = row_teams(self.info, width, row_lanes(width, logits), _MOST_HELD)
+            self._launch_rows(f"cross_entropy {stored_as(logits)}", rows, width, ways, make)
         return out
 
     def cross_entropy_grad(self, grad: Tensor, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
@@ -64,16 +68,20 @@ class SoftmaxKernels(ReductionKernels):
         if out.size:
             rows, width = logits.shape
             grad, logits, targets = (self.contiguous(tensor) for tensor in (grad, logits, targets))
-            teams = row_teams(self.info, width, row_lanes(width, logits), _MOST_HELD)
             types = {"out": stored_as(out), "grad": stored_as(grad), "logits": stored_as(logits)}
-            self.launch(
-                teams.spec(cross_entropy_grad, chunks=teams.chunks, **types),
-                writes=[out],
-                reads=[grad, logits, targets],
-                values=[rows, width, ignore_index],
-                groups=teams.grid(rows),
-                flops=_FLOPS_OF_EXP * logits.size,
-            )
+
+            def make(teams: RowTeams) -> Launch:
+                return Launch(
+                    teams.spec(cross_entropy_grad, chunks=teams.chunks, **types),
+                    writes=(out,),
+                    reads=(grad, logits, targets),
+                    values=(rows, width, ignore_index),
+                    flops=_FLOPS_OF_EXP * logits.size,
+                    groups=teams.grid(rows),
+                )
+
+            ways = row_teams(self.info, width, row_lanes(width, logits), _MOST_HELD)
+            self._launch_rows(f"cross_entropy_grad {' '.join(types.values())}", rows, width, ways, make)
         return out
 
     def _by_row(self, build: Callable[..., None], **operands: Tensor) -> Tensor:
@@ -84,16 +92,20 @@ class SoftmaxKernels(ReductionKernels):
         if out.size:
             width = first.shape[-1]
             rows = first.size // width
-            teams = row_teams(self.info, width, row_lanes(width, *given.values()), _MOST_HELD // len(given))
-            types = {name: stored_as(tensor) for name, tensor in given.items()}
-            self.launch(
-                teams.spec(build, chunks=teams.chunks, out=stored_as(out), **types),
-                writes=[out],
-                reads=list(given.values()),
-                values=[rows, width],
-                groups=teams.grid(rows),
-                flops=_FLOPS_OF_EXP * first.size,
-            )
+            types = {"out": stored_as(out), **{name: stored_as(tensor) for name, tensor in given.items()}}
+
+            def make(teams: RowTeams) -> Launch:
+                return Launch(
+                    teams.spec(build, chunks=teams.chunks, **types),
+                    writes=(out,),
+                    reads=tuple(given.values()),
+                    values=(rows, width),
+                    flops=_FLOPS_OF_EXP * first.size,
+                    groups=teams.grid(rows),
+                )
+
+            ways = row_teams(self.info, width, row_lanes(width, *given.values()), _MOST_HELD // len(given))
+            self._launch_rows(f"{build.__name__} {' '.join(types.values())}", rows, width, ways, make)
         return out
 
     def _require_classes(self, op: str, x: Tensor) -> None:
