@@ -119,12 +119,16 @@ class Memory(Arithmetic):
             raise ValueError(f"alignment {alignment} of {type_}; it must be a power of 2 of at least {width}")
         return ALIGNED | (_VOLATILE if volatile else 0), min(alignment, natural) if alignment else natural
 
-    def element_of(self, place: Indexed) -> int:
-        """Returns a pointer to the first element of a place."""
+    def element_of(self, place: Indexed, lane: Number | None = None) -> int:
+        """Returns a pointer to the first element of a place, or to one lane of it."""
         self.check_scope(place.scope, f"the array of {place.element}")
-        type_ = self.module.pointer_type(place.storage, self.module.type(place.element))
+        if not isinstance(place.first, Value) and not 0 <= place.first < place.count:
+            raise IndexError(f"element {place.first} of {place.count}")
         index = place.first if isinstance(place.first, Value) else self.constant(i32, place.first)
-        return self.emit_raw(type_, "AccessChain", place.variable, index)
+        pointee = self.module.type(place.element if lane is None else place.element.scalar)
+        further = () if lane is None else (self.lift(lane, i32),)
+        pointer = self.module.pointer_type(place.storage, pointee)
+        return self.emit_raw(pointer, "AccessChain", place.variable, index, *further)
 
     def load_indexed(self, place: Indexed) -> Value:
         if place.storage == "Function":
@@ -134,24 +138,21 @@ class Memory(Arithmetic):
         return result
 
     def store_indexed(self, place: Indexed, value: Value) -> None:
-        if place.storage == "Function":
-            self.emit_void("Store", place.target(), value)
-        else:
-            self.module.shared_access(self.emit_void("Store", place.target(), value, 0), 3)
+        self._store_at(place, place.target(), value)
 
     def store_lane(self, place: Indexed, lane: Number, value: Number) -> None:
         """Stores one lane of the vector at a place."""
-        scalar = place.element.scalar
         if not place.element.lanes:
             raise TypeError(f"`store_lane` into {place.element}, which has no lanes")
-        self.check_scope(place.scope, f"the array of {place.element}")
-        type_ = self.module.pointer_type(place.storage, self.module.type(scalar))
-        chain = (self.lift(place.first, i32), self.lift(lane, i32))
-        target = self.emit_raw(type_, "AccessChain", place.variable, *chain)
+        if not isinstance(lane, Value) and not 0 <= lane < place.element.lanes:
+            raise IndexError(f"lane {lane} of {place.element}")
+        self._store_at(place, self.element_of(place, lane), self.lift(value, place.element.scalar))
+
+    def _store_at(self, place: Indexed, target: int, value: Value) -> None:
         if place.storage == "Function":
-            self.emit_void("Store", target, self.lift(value, scalar))
+            self.emit_void("Store", target, value)
         else:
-            self.module.shared_access(self.emit_void("Store", target, self.lift(value, scalar), 0), 3)
+            self.module.shared_access(self.emit_void("Store", target, value, 0), 3)
 
     # Atomic operations, on i32, i64 and in part f32
 
