@@ -134,6 +134,16 @@ def test_in_16_bits_operands_are_rounded_and_sums_are_not(
     assert (np.abs(halves.download(result) - expected) <= allowed).all()
 
 
+def test_in_16_bits_every_kind_of_number_is_rounded_to_nearest_even(halves: Helios) -> None:
+    edges = np.array([0.0, 1.0, 65504.0, 65519.0, 65520.0, 3.3895e38, 3.4e38, 2.0**-14, 2.0**-24, 2.0**-25, np.inf])
+    ties = 1 + np.arange(64) * 2.0**-12
+    values = np.concatenate([edges, ties, ties * 2.0**-20, [np.nan]]).astype(np.float32)
+    values = np.concatenate([values, -values])[:, None]
+    result = halves.download(halves.matmul(halves.upload(values), halves.upload(np.ones((1, 1), np.float32))))
+    expected = rounded(values, halves.matmul_dtype)
+    np.testing.assert_array_equal(result, expected)
+
+
 @pytest.mark.parametrize("dtype", [DType.bf16, DType.i8], ids=str)
 @pytest.mark.parametrize(
     "shape", [(1, 64, 33), (5, 48, 20), (16, 20, 7), (9, 33, 18), (40, 64, 36), (50, 31, 1)], ids=str

@@ -45,9 +45,9 @@ def rounded(k: Kernel, value: Value, stored: str) -> Value:
     """What is read where a number is stored as elements of a dtype."""
     match stored:
         case "f16":
-            return k.from_f16_bits(k.to_f16_bits(value))
+            return k.round_to_f16(value)
         case "bf16":
-            return k.from_bf16_bits(k.to_bf16_bits(value))
+            return k.round_to_bf16(value)
         case _:
             return value
 

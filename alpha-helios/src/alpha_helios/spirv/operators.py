@@ -14,7 +14,6 @@ _BITS = {
     "xor": "BitwiseXor",
     "shl": "ShiftLeftLogical",
     "lshr": "ShiftRightLogical",
-    "ashr": "ShiftRightArithmetic",
 }
 _LOGIC = {"and": "LogicalAnd", "or": "LogicalOr", "xor": "LogicalNotEqual"}
 _RELATIONS = {
@@ -167,16 +166,25 @@ class Operators(Builder):
 
     def to_bf16_bits(self, x: Value) -> Value:
         """Rounds f32 to bfloat16, to nearest even; NaN stays NaN, quiet. Returns i16."""
+        return self.widen_unsigned(self._bf16_word(x) >> 16, i16)
+
+    def round_to_bf16(self, x: Value) -> Value:
+        """The f32 that `from_bf16_bits` gives for `to_bf16_bits`; needs no integers of 16 bits."""
+        return self.bitcast(self._bf16_word(x) & -0x10000, f32)
+
+    def _bf16_word(self, x: Value) -> Value:
+        """A word whose upper half is the bfloat16."""
         self.need("to_bf16_bits", x, "f32", x.type.scalar == f32)
         bits = self.bitcast(x, i32)
-        rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
         is_nan = (bits & 0x7FFFFFFF) > 0x7F800000
-        return self.widen_unsigned(self.select(is_nan, (bits >> 16) | 0x40, rounded), i16)
+        return self.select(is_nan, bits | 0x400000, bits + 0x7FFF + ((bits >> 16) & 1))
 
     def from_f16_bits(self, bits: Value) -> Value:
         """The f32 equal to the half-precision number whose bits (i16) these are; works without arithmetic in f16."""
         self.need("from_f16_bits", bits, "i16", bits.type.scalar == i16)
-        wide = self.widen_unsigned(bits, i32)
+        return self._from_half(self.widen_unsigned(bits, i32))
+
+    def _from_half(self, wide: Value) -> Value:
         sign = (wide & 0x8000) << 16
         size = (wide & 0x7FFF) << 13
         exponent = size & 0x0F800000
@@ -191,6 +199,14 @@ class Operators(Builder):
 
         Vulkan leaves the rounding of `convert(x, f16)` to the device.
         """
+        return self.widen_unsigned(self._half(x), i16)
+
+    def round_to_f16(self, x: Value) -> Value:
+        """The f32 that `from_f16_bits` gives for `to_f16_bits`; needs no integers of 16 bits."""
+        return self._from_half(self._half(x))
+
+    def _half(self, x: Value) -> Value:
+        """A word whose lower half is the half-precision number."""
         self.need("to_f16_bits", x, "f32", x.type.scalar == f32)
         bits = self.bitcast(x, i32)
         size = bits & 0x7FFFFFFF
@@ -199,7 +215,7 @@ class Operators(Builder):
         small = self.bitcast(self.bitcast(size, f32) + 0.5, i32) - 0x3F000000
         result = self.select(size < 0x38800000, small, self.select(size >= 0x47800000, 0x7C00, normal))
         result = self.select(size > 0x7F800000, 0x7E00, result)
-        return self.widen_unsigned(result | ((bits >> 16) & 0x8000), i16)
+        return result | ((bits >> 16) & 0x8000)
 
     def _integers(self, name: str, opcode: str, a: Number, b: Number) -> Value:
         left, right = self.pair(name, a, b)
