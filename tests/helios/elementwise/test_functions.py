@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 import pytest
 from tests.helios.matmul.products import rounded, stored_as
 
 from alpha_core.dtype import DType
-from alpha_core.recording.storage import stored_dtype
+from alpha_core.recording.storage import stored_dtype, view_of
+from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 
 Array = npt.NDArray[Any]
@@ -67,12 +69,15 @@ def test_quotients_are_accurate(helios: Helios) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_size_is_covered_and_nothing_beside_it(helios: Helios, size: int) -> None:
+@pytest.mark.parametrize("start", [3, 8])
+def test_every_element_is_computed_and_nothing_beside_them(helios: Helios, size: int, start: int) -> None:
     x = np.random.default_rng(size).standard_normal(size).astype(np.float32)
-    guarded = helios.full((size + 8,), 7.0)
-    helios.assign(guarded, helios.cat([helios.upload(x), helios.full((8,), 7.0)], 0))
-    np.testing.assert_array_equal(helios.download(helios.add(helios.upload(x), 1.0)), x + np.float32(1))
-    np.testing.assert_array_equal(helios.download(guarded), [*x, *[7.0] * 8])
+    around = helios.full((size + 16,), 7.0)
+    inside = Tensor((size,), DType.f32, attrs.evolve(view_of(around), strides=(1,), offset=start))
+    source = helios.upload(x)
+    helios.assign(inside, source)
+    helios.add_into(inside, source)
+    np.testing.assert_array_equal(helios.download(around), [*[7.0] * start, *(x + x), *[7.0] * (16 - start)])
 
 
 @pytest.mark.parametrize("source", DType)
