@@ -77,7 +77,8 @@ class HeliosEngine(UpdateLaunches):
         self.queue.flush()
         shape, dtype, view, stored = x.shape, x.dtype, view_of(x), stored_dtype(x)
         nbytes = x.size * stored.itemsize
-        pending = self.device.staging.start_download(view.buffer.memory, view.offset * stored.itemsize, nbytes)
+        start = view.offset * stored.itemsize if nbytes else 0  # an empty view may begin behind the end
+        pending = self.device.staging.start_download(view.buffer.memory, start, nbytes)
 
         def array() -> npt.NDArray[Any]:
             elements = np.frombuffer(pending.result(), stored.numpy).reshape(shape)
