@@ -164,6 +164,7 @@ def test_behind_a_product_it_rounds_as_alone(helios: Helios, precision: DType) -
     finally:
         helios.set_matmul_dtype(DType.f32)
     assert_same_bits("the activation", recorded, eager)
+    assert program.dispatches == 1, "the product and its activation are one kernel"
 
 
 def test_sums_go_into_gradients_as_if_in_two_steps(helios: Helios) -> None:
