@@ -15,7 +15,7 @@ from alpha_core.recording.storage import stored_dtype
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_helios.product import Epilogue, Problem, Task
-from alpha_helios.variants import Tiled, variants
+from alpha_helios.variants import Streamed, Tiled, variants
 
 HALVES = (DType.f16, DType.bf16)
 sizes = st.integers(1, 40)
@@ -172,42 +172,58 @@ def test_quantized_products_refuse_what_does_not_fit(helios: Helios, rng: np.ran
         helios.quantized_matmul(x, x)
 
 
-FUSED = ((3, 40, 50), (70, 33, 36), (12, 1000, 8))
-"""Few rows, tiles with edges, and sums in parts."""
+WAYS = (
+    (Streamed(2, 4, None), (3, 40, 50)),
+    (Tiled("32x32x16"), (70, 33, 36)),
+    (Tiled("64x64x16"), (65, 40, 41)),
+    (Tiled("32x32x16", 3), (12, 100, 8)),
+)
+"""Few rows, tiles with edges whose elements are finished by fours or one by one, and sums in parts; with sizes."""
 
 
-@pytest.mark.parametrize("dtype", [DType.f32, *HALVES], ids=str)
-@pytest.mark.parametrize("shape", FUSED, ids=str)
+@pytest.fixture(params=WAYS, ids=lambda way: str(way[0]))
+def sizes_of_way(
+    helios: Helios, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, int, int]:
+    """Rows, inner length and columns of products, which are computed in one way whatever the rule would pick."""
+    way, sizes_of_products = request.param
+    monkeypatch.setattr(helios.tuner, "choose", lambda key, variants, make: way)
+    return sizes_of_products  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=[DType.f32, *HALVES], ids=str)
+def precision(helios: Helios, request: pytest.FixtureRequest) -> Iterator[DType]:
+    helios.set_matmul_dtype(request.param)
+    yield request.param
+    helios.set_matmul_dtype(DType.f32)
+
+
+@pytest.mark.usefixtures("precision")
 def test_a_gradient_is_added_to_in_place_with_the_bits_of_two_ops(
-    helios: Helios, shape: tuple[int, int, int], dtype: DType, rng: np.random.Generator
+    helios: Helios, sizes_of_way: tuple[int, int, int], rng: np.random.Generator
 ) -> None:
-    rows, inner, columns = shape
-    a, b, start = normal(rng, inner, rows), normal(rng, inner, columns), normal(rng, rows, columns)
+    rows, inner, columns = sizes_of_way
+    a, b, start = normal(rng, rows, inner), normal(rng, columns, inner), normal(rng, rows, columns)
     total, separate = helios.upload(start), helios.upload(start)
 
     def accumulate(x: Tensor, y: Tensor, to: Tensor) -> list[Tensor]:
-        helios.add_into(to, helios.matmul(x, y, transpose_a=True))
+        helios.add_into(to, helios.matmul(x, y, transpose_b=True))
         return []
 
-    helios.set_matmul_dtype(dtype)
-    try:
-        program = helios.record(lambda x, y: accumulate(x, y, total), [a, b], name="test")
-        program(a, b)
-        accumulate(helios.upload(a), helios.upload(b), separate)
-        product = helios.record(lambda x, y: [helios.matmul(x, y, transpose_a=True)], [a, b], name="test")
-    finally:
-        helios.set_matmul_dtype(DType.f32)
+    program = helios.record(lambda x, y: accumulate(x, y, total), [a, b], name="test")
+    program(a, b)
+    accumulate(helios.upload(a), helios.upload(b), separate)
+    product = helios.record(lambda x, y: [helios.matmul(x, y, transpose_b=True)], [a, b], name="test")
     assert helios.download(total).tobytes() == helios.download(separate).tobytes()
     assert helios.download(total).tobytes() != start.tobytes()
     assert program.dispatches == product.dispatches
 
 
-@pytest.mark.parametrize("dtype", [DType.f32, *HALVES], ids=str)
-@pytest.mark.parametrize("shape", FUSED, ids=str)
+@pytest.mark.usefixtures("precision")
 def test_a_bias_and_a_residual_are_added_with_the_bits_of_three_ops(
-    helios: Helios, shape: tuple[int, int, int], dtype: DType, rng: np.random.Generator
+    helios: Helios, sizes_of_way: tuple[int, int, int], rng: np.random.Generator
 ) -> None:
-    rows, inner, columns = shape
+    rows, inner, columns = sizes_of_way
     inputs = normal(rng, rows, inner), normal(rng, columns, inner), normal(rng, columns), normal(rng, rows, columns)
 
     def product(x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> list[Tensor]:
@@ -216,21 +232,16 @@ def test_a_bias_and_a_residual_are_added_with_the_bits_of_three_ops(
     def step(x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor) -> list[Tensor]:
         return [helios.add(residual, helios.add(helios.matmul(x, weight, transpose_b=True), bias))]
 
-    helios.set_matmul_dtype(dtype)
-    try:
-        together, launches = recorded(helios, step, *inputs)
-        assert together == one_by_one(helios, step, *inputs)
-        assert launches == recorded(helios, product, *inputs)[1]
-    finally:
-        helios.set_matmul_dtype(DType.f32)
+    together, launches = recorded(helios, step, *inputs)
+    assert together == one_by_one(helios, step, *inputs)
+    assert launches == recorded(helios, product, *inputs)[1]
 
 
-@pytest.mark.parametrize("dtype", [DType.f32, DType.bf16], ids=str)
-@pytest.mark.parametrize("shape", FUSED, ids=str)
+@pytest.mark.usefixtures("precision")
 def test_an_activation_is_computed_with_the_bits_of_two_ops(
-    helios: Helios, shape: tuple[int, int, int], dtype: DType, rng: np.random.Generator
+    helios: Helios, sizes_of_way: tuple[int, int, int], rng: np.random.Generator
 ) -> None:
-    rows, inner, columns = shape
+    rows, inner, columns = sizes_of_way
     expression = X * sigmoid(coefficient("slope", 1.0) * X)
     inputs = normal(rng, rows, inner), normal(rng, columns, inner), normal(rng, columns), normal(rng, columns)
 
@@ -241,13 +252,19 @@ def test_an_activation_is_computed_with_the_bits_of_two_ops(
         plain = helios.matmul(x, weight, transpose_b=True)
         return [plain, helios.bias_activation(plain, bias, expression, [slope])]
 
-    helios.set_matmul_dtype(dtype)
-    try:
-        together, launches = recorded(helios, step, *inputs)
-        assert together == one_by_one(helios, step, *inputs)
-        assert launches == recorded(helios, product, *inputs)[1]
-    finally:
-        helios.set_matmul_dtype(DType.f32)
+    together, launches = recorded(helios, step, *inputs)
+    assert together == one_by_one(helios, step, *inputs)
+    assert launches == recorded(helios, product, *inputs)[1]
+
+
+def test_a_column_takes_an_addition_but_no_bias(helios: Helios, rng: np.random.Generator) -> None:
+    """Its product is computed as that of the transposed operands, whose columns have no bias in common."""
+    inputs = normal(rng, 40, 24), normal(rng, 1, 24), normal(rng, 1)
+
+    def step(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
+        return [helios.add(helios.matmul(x, weight, transpose_b=True), bias)]
+
+    assert recorded(helios, step, *inputs)[0] == one_by_one(helios, step, *inputs)
 
 
 def test_results_repeat_bit_for_bit(helios: Helios, rng: np.random.Generator) -> None:
