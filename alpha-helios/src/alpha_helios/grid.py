@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alpha_helios.spirv import Kernel, Value
+    from alpha_helios.spirv.kernel import Kernel
+    from alpha_helios.spirv.value import Value
 
 __all__ = ["grid", "linear_group"]
 
