@@ -13,8 +13,8 @@ import pytest
 from tests.helios.vulkan.kernels import add_kernel, groups, push
 
 from alpha_core.file_cache import FileCache
-from alpha_helios.vulkan.null_device import NULL_GPU, NULL_MINIMUM
-from alpha_helios.vulkan.pipeline_cache import cache_key
+from alpha_helios.vulkan.null_device import NULL_GPU, NULL_MINIMUM, NullDevice
+from alpha_helios.vulkan.pipeline_cache import PipelineCache, cache_key
 from alpha_helios.vulkan.tuning_cache import TuningCache
 
 ROOT = Path(__file__).parents[3]
@@ -66,6 +66,67 @@ def test_damaged_files_are_as_good_as_none(open_device, tmp_path):
         for path in stored(tmp_path / "cache"):
             path.write_bytes(damage)
         works(open_device(pipeline_files=files))
+
+
+class KeepingDriver:
+    """A driver whose pipeline caches have contents: each pipeline adds a word, and merging adds up words."""
+
+    def __init__(self, device: NullDevice) -> None:
+        self.ffi = device._logical.vulkan.ffi
+        self.caches: dict[int, set[bytes]] = {}
+        self.made = 0
+        functions = device._driver._functions
+        functions["vkCreatePipelineCache"] = self.create
+        functions["vkCreateComputePipelines"] = self.compile
+        functions["vkMergePipelineCaches"] = self.merge
+        functions["vkGetPipelineCacheData"] = self.read
+
+    def number(self, handle: object) -> int:
+        return int(self.ffi.cast("uintptr_t", handle))
+
+    def create(self, _device, info, _allocator, out) -> int:
+        self.made += 1
+        out[0] = self.ffi.cast("VkPipelineCache", self.made)
+        self.caches[self.made] = set(bytes(self.ffi.buffer(info.pInitialData, info.initialDataSize)).split())
+        return 0
+
+    def compile(self, _device, cache, *_) -> int:
+        words = self.caches[self.number(cache)]
+        words.add(f"pipeline-{len(words)}-of-driver-{id(self)}".encode())
+        return 0
+
+    def merge(self, _device, target, count, sources) -> int:
+        for source in sources[0:count]:
+            self.caches[self.number(target)] |= self.caches[self.number(source)]
+        return 0
+
+    def read(self, _device, cache, size, data) -> int:
+        contents = b" ".join(sorted(self.caches[self.number(cache)]))
+        if data == self.ffi.NULL:
+            size[0] = len(contents)
+        else:
+            self.ffi.memmove(data, contents, size[0])
+        return 0
+
+
+def test_what_several_processes_compiled_adds_up(tmp_path):
+    files = FileCache("pipelines", tmp_path)
+
+    def opened() -> tuple[NullDevice, KeepingDriver, PipelineCache]:
+        device = NullDevice()
+        driver = KeepingDriver(device)
+        cache = device.pipelines._cache = PipelineCache(device._logical, files)
+        return device, driver, cache
+
+    first, second = opened(), opened()
+    for amount, (device, _, cache) in enumerate([first, second, first]):
+        device.prepare([add_kernel(float(amount))])
+        cache.save()
+    device, driver, cache = opened()
+    assert len(driver.caches[driver.number(cache.handle)]) == 3
+    assert cache.loaded_bytes > 32
+    for one, _, _ in (first, second, (device, driver, cache)):
+        one.close()
 
 
 def test_a_folder_that_cannot_be_written_is_no_obstacle(open_device, tmp_path):

@@ -102,6 +102,15 @@ def test_memory_is_used_again_and_does_not_grow(device):
     assert device.memory.peak_bytes == 1 << 20
 
 
+def test_empty_slabs_make_room_for_what_fits_in_none_of_them():
+    with NullDevice(NULL_MINIMUM) as device:  # it has 2 GiB
+        for place in [device.memory.allocate(700 << 20) for _ in range(2)]:
+            place.free()
+        assert device.memory.reserved_bytes == 1400 << 20
+        device.memory.allocate(1 << 30).free()
+        assert device.memory.reserved_bytes == 1 << 30
+
+
 def test_freeing_twice_is_an_error(device):
     place = device.memory.allocate(4)
     place.free()

@@ -10,6 +10,7 @@ from alpha_helios.vulkan.logical_device import LogicalDevice, OpenDevice
 from alpha_helios.vulkan.memory import Memory
 from alpha_helios.vulkan.pipeline_cache import PipelineCache
 from alpha_helios.vulkan.pipelines import Kernel, Pipeline, Pipelines
+from alpha_helios.vulkan.settings import memory_limit, wait_limit
 from alpha_helios.vulkan.slabs import device_slabs, host_slabs
 from alpha_helios.vulkan.staging import RING_BYTES, Staging
 from alpha_helios.vulkan.timeline import Queue
@@ -18,6 +19,8 @@ from alpha_helios.vulkan.tuning_cache import TuningCache
 from alpha_helios.vulkan.validation import Message
 
 __all__ = ["Device"]
+
+_HOST_SLAB_BYTES = 1 << 20
 
 
 class Device:
@@ -39,6 +42,7 @@ class Device:
         through the staging ring, as on a discrete GPU. `validate` turns the validation layer on or off (default:
         `ALPHA_HELIOS_VALIDATION`). Raises `BackendError` if there is no such device or it cannot be used.
         """
+        memory_limit(), wait_limit()  # a mistake in the environment shows before anything is open
         self._set_up(OpenDevice(selection, validate), mapped, ring_bytes, pipeline_files, tuning_files)
 
     def _set_up(
@@ -54,8 +58,8 @@ class Device:
         self.info: DeviceInfo = device.info
         self.features: frozenset[str] = device.info.features
         """What kernels may require."""
-        self.memory = Memory(device_slabs(device, mapped), device.lock)
-        self.host_memory = Memory(host_slabs(device), device.lock, slab_bytes=1 << 20)
+        self.memory = Memory(device_slabs(device, mapped), device.lock, self._wait_idle)
+        self.host_memory = Memory(host_slabs(device), device.lock, self._wait_idle, _HOST_SLAB_BYTES)
         """Memory of the processor that the device can copy to and from."""
         self._queue = Queue(device, device.compute_family, "kernels")
         self._commands = CommandPool(device, self._queue, compute=True)
@@ -142,7 +146,6 @@ class Device:
 
     def trim(self) -> int:
         """Waits for everything and gives memory that nobody owns back to the driver; returns its bytes."""
-        self._wait_idle()
         return self.memory.trim() + self.host_memory.trim()
 
     def timestamps(self, count: int) -> Timestamps:

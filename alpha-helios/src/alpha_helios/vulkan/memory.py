@@ -1,9 +1,8 @@
 """Memory in slabs that are asked of the driver, and places in them, each with one owner."""
 
-import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -94,7 +93,10 @@ class Allocation:
 class Memory:
     """All slabs of one kind of memory, and how much of them is in use."""
 
-    def __init__(self, source: SlabSource, lock: Any = None, slab_bytes: int = SLAB_BYTES) -> None:
+    def __init__(
+        self, source: SlabSource, lock: Any, wait_idle: Callable[[], None], slab_bytes: int = SLAB_BYTES
+    ) -> None:
+        """`wait_idle` returns when nothing runs on the device any more."""
         self.allocated_bytes = 0
         """Bytes in use, each place rounded up to 256."""
         self.peak_bytes = 0
@@ -106,7 +108,8 @@ class Memory:
         self._source = source
         self._slab_bytes = slab_bytes
         self._slabs: list[Slab] = []
-        self._lock = lock or threading.RLock()
+        self._lock = lock
+        self._wait_idle = wait_idle
         self._returned: deque[Allocation] = deque()
         self._busy = False
 
@@ -117,9 +120,13 @@ class Memory:
         """
         size = aligned(nbytes)
         with self._lock, self._exclusively():
-            slab, offset = self._place(size) or self._place_in_new(size) or (None, 0)
-            if slab is None:
+            found = self._place(size) or self._place_in_new(size)
+            if found is None and any(slab.places.empty for slab in self._slabs):
+                self._give_up_empty()
+                found = self._place_in_new(size)
+            if found is None:
                 raise self._source.out_of_memory(size, what, self)
+            slab, offset = found
             self.allocations += 1
             self.allocated_bytes += size
             self.peak_bytes = max(self.peak_bytes, self.allocated_bytes)
@@ -142,14 +149,9 @@ class Memory:
         return free + self._source.available(self.reserved_bytes)
 
     def trim(self) -> int:
-        """Gives empty slabs back to the driver and returns their bytes. Nothing may be running on the device."""
+        """Waits for the device, gives empty slabs back to the driver, and returns their bytes."""
         with self._lock, self._exclusively():
-            empty = [slab for slab in self._slabs if slab.places.empty]
-            for slab in empty:
-                self._source.destroy(slab)
-                self._slabs.remove(slab)
-                self.reserved_bytes -= slab.nbytes
-            return sum(slab.nbytes for slab in empty)
+            return self._give_up_empty()
 
     def close(self) -> None:
         """Gives everything back to the driver."""
@@ -173,6 +175,15 @@ class Memory:
             yield
         finally:
             self._busy = False
+
+    def _give_up_empty(self) -> int:
+        self._wait_idle()
+        empty = [slab for slab in self._slabs if slab.places.empty]
+        for slab in empty:
+            self._source.destroy(slab)
+            self._slabs.remove(slab)
+            self.reserved_bytes -= slab.nbytes
+        return sum(slab.nbytes for slab in empty)
 
     def _place(self, size: int) -> tuple[Slab, int] | None:
         for slab in self._slabs:
