@@ -4,7 +4,7 @@ from alpha_helios.grid import linear_group
 from alpha_helios.kernels.access import COMPUTED, Elements, elements
 from alpha_helios.kernels.elementwise import invocation, unravelled
 from alpha_helios.kernels.reduce import REDUCTIONS, gathered, met
-from alpha_helios.kernels.sort import first_above
+from alpha_helios.kernels.sort import end_of_run, first_above
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.place import Pointer
 from alpha_helios.spirv.types import f32, i32, i64, vector
@@ -42,7 +42,7 @@ def first_places(k: Kernel) -> None:
     first, keys, count, rows = k.pointer(i32), k.pointer(i32, readonly=True), k.integer(), k.integer()
     row = linear_group(k) * k.invocations + k.local_index
     with k.if_(row <= rows):
-        first[row] = first_above(k, keys, 0, count, row - 1)
+        first[row] = first_above(k, keys, k.constant(i32, 0), count, row - 1)
 
 
 def embedding_grad(k: Kernel, *, stored: str, lanes: int) -> None:
@@ -78,7 +78,7 @@ def embedding_add(k: Kernel, *, stored: str, lanes: int) -> None:
         with k.if_(start > 0):
             is_first.value = is_first.value & (keys[start - 1] != row)
         with k.if_(is_first.value):
-            end = first_above(k, keys, start, count, row)
+            end = end_of_run(k, keys, start, count)
             total = _sum(k, grad, places, start, end, width, column, lanes)
             with k.if_((column < width) & (k.local(1) == 0)):
                 there = table + (k.convert(row, i64) * k.convert(width, i64) + k.convert(column, i64))

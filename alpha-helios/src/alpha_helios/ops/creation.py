@@ -8,17 +8,23 @@ from alpha_helios.engine import HeliosEngine
 from alpha_helios.grid import grid
 from alpha_helios.kernels.copy import FILLED, fill
 
-__all__ = ["CreationKernels"]
+__all__ = ["WORKGROUP", "CreationKernels", "covering"]
 
-_WORKGROUP = 256
+WORKGROUP = 128
+"""Invocations of a workgroup, as many as every device has."""
 
 
 class CreationKernels(HeliosEngine):
     def _fill_with(self, out: Tensor, bits: int) -> None:
         type_ = moved_as(stored_dtype(out))
         self.launch(
-            KernelSpec.of(fill, type_=type_, wide=out.size >= 1 << 30, workgroup=_WORKGROUP),
+            KernelSpec.of(fill, type_=type_, wide=out.size >= 1 << 30, workgroup=WORKGROUP),
             writes=[out],
             values=[out.size, bits],
-            groups=grid(-(-out.size // (FILLED[type_] * _WORKGROUP))),
+            groups=covering(out.size, FILLED[type_]),
         )
+
+
+def covering(count: int, each: int = 1) -> tuple[int, int, int]:
+    """Returns a grid of workgroups whose invocations take `each` of `count` elements."""
+    return grid(-(-count // (each * WORKGROUP)))

@@ -13,7 +13,6 @@ from alpha_helios.ops.dropout import DropoutKernels
 __all__ = ["ChoiceKernels"]
 
 _LEAST_TEMPERATURE = 1e-30  # below it, differences of logits would be divided by 0
-_MOST_IN_WORKGROUP = 1024
 
 
 class ChoiceKernels(DropoutKernels):
@@ -38,14 +37,13 @@ class ChoiceKernels(DropoutKernels):
             return self.argmax(logits, 1)
         out = self.empty((rows,), DType.i32)
         if rows:
-            most = min(_MOST_IN_WORKGROUP, self.info.limits.max_workgroup_invocations)
             self.launch(
                 KernelSpec.of(
                     choose,
                     stored=(stored_dtype(logits).value, stored_dtype(uniform).value),
                     few=0 < top_k < size,
                     nucleus=top_p < 1,
-                    workgroup=min(1 << most.bit_length() - 1, max(64, 1 << (size // 8).bit_length())),
+                    workgroup=self._alone(size),
                 ),
                 writes=[out],
                 reads=[self.contiguous(logits), self.contiguous(uniform)],

@@ -9,14 +9,12 @@ from alpha_core.recording.launch import Following, KernelSpec, Launch
 from alpha_core.recording.storage import is_contiguous, stored_dtype, view_of
 from alpha_core.shape import require_dtype
 from alpha_core.tensor import Shape, Tensor
-from alpha_helios.grid import grid
 from alpha_helios.kernels.dropout import dropout
+from alpha_helios.ops.creation import WORKGROUP, covering
 from alpha_helios.ops.elementwise import is_wide
 from alpha_helios.ops.embedding import EmbeddingKernels
 
 __all__ = ["DropoutKernels", "as_signed", "stream_numbers"]
-
-_WORKGROUP = 256
 
 
 class DropoutKernels(EmbeddingKernels):
@@ -56,7 +54,7 @@ class DropoutKernels(EmbeddingKernels):
                     between=between,
                     lanes=4 if whole else 1,
                     wide=is_wide(out),
-                    workgroup=_WORKGROUP,
+                    workgroup=WORKGROUP,
                 ),
                 writes=(out,),
                 reads=(*moved[1:], numbers, random.step),
@@ -66,7 +64,7 @@ class DropoutKernels(EmbeddingKernels):
                     as_signed(dropout_threshold(rate)),
                     1.0 / (1.0 - rate),
                 ),
-                groups=grid(-(-rows * blocks // _WORKGROUP)),
+                groups=covering(rows * blocks),
                 flops=float(size * (len(moved) - 1)),
             )
 

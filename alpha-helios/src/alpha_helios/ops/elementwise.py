@@ -11,13 +11,11 @@ from alpha_core.recording.launch import KernelSpec
 from alpha_core.recording.layout import broadcast_strides, collapse
 from alpha_core.recording.storage import row_major, stored_dtype, view_of
 from alpha_core.tensor import Tensor
-from alpha_helios.grid import grid
 from alpha_helios.kernels.elementwise import FLAT, NUMBER, REPEATED, TARGET, elementwise
-from alpha_helios.ops.creation import CreationKernels
+from alpha_helios.ops.creation import WORKGROUP, CreationKernels, covering
 
 __all__ = ["ElementwiseKernels", "is_wide", "vector_width"]
 
-_WORKGROUP = 256
 _MOST_IN_I32 = 1 << 30  # elements; an index may go beyond the last one by a workgroup
 
 
@@ -55,13 +53,13 @@ class ElementwiseKernels(CreationKernels):
                 rank=rank,
                 lanes=lanes,
                 wide=is_wide(out, *tensors),
-                workgroup=_WORKGROUP,
+                workgroup=WORKGROUP,
             ),
             writes=[] if updated else [out],
             updates=[out] if updated else [],
             reads=tensors,
             values=[*values, *numbers],
-            groups=grid(-(-out.size // (lanes * _WORKGROUP))),
+            groups=covering(out.size, lanes),
             flops=0.0 if op in ("cast", "copy", "where") else float(out.size),
             adds=(out, tensors[0]) if op == "add" and updated and len(tensors) == 1 else None,
             follows=sums(out, tensors) if op == "add" and not updated and len(tensors) == 2 else (),

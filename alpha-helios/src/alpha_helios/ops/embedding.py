@@ -11,13 +11,12 @@ from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.embedding import embedding, embedding_add, embedding_grad, first_places
 from alpha_helios.kernels.sort import CHUNK, merge_chunks
+from alpha_helios.ops.creation import WORKGROUP, covering
 from alpha_helios.ops.elementwise import is_wide
 from alpha_helios.ops.indexing import IndexingKernels
 from alpha_helios.ops.movement import element_types
 
 __all__ = ["EmbeddingKernels"]
-
-_WORKGROUP = 256
 
 
 class EmbeddingKernels(IndexingKernels):
@@ -53,16 +52,16 @@ class EmbeddingKernels(IndexingKernels):
         keys, places = self._sorted_ids(self.contiguous(ids))
         first = self.empty((rows + 1,), DType.i32)
         self.launch(
-            KernelSpec.of(first_places, workgroup=_WORKGROUP),
+            KernelSpec.of(first_places, workgroup=WORKGROUP),
             writes=[first],
             reads=[keys],
             values=[ids.size, rows],
-            groups=grid(-(-first.size // _WORKGROUP)),
+            groups=covering(first.size),
         )
         lanes = math.gcd(4, width, view_of(grad).offset)
         across = min(32, max(4, 1 << (-(-width // lanes) - 1).bit_length()))
         columns = -(-width // (across * lanes))
-        facts = {"stored": stored_dtype(grad).value, "lanes": lanes, "workgroup": (across, _WORKGROUP // across, 1)}
+        facts = {"stored": stored_dtype(grad).value, "lanes": lanes, "workgroup": (across, WORKGROUP // across, 1)}
         flops = float(grad.size)
 
         def into(destination: Tensor) -> Launch | None:
@@ -103,12 +102,12 @@ class EmbeddingKernels(IndexingKernels):
                 scaled=scale is not None,
                 lanes=lanes,
                 wide=is_wide(out),
-                workgroup=_WORKGROUP,
+                workgroup=WORKGROUP,
             ),
             writes=[out],
             reads=[weight, self.contiguous(ids), *([] if scale is None else [self.contiguous(scale)])],
             values=[out.size, width, rows],
-            groups=grid(-(-out.size // (lanes * _WORKGROUP))),
+            groups=covering(out.size, lanes),
             flops=0.0 if scale is None else float(out.size),
         )
 
@@ -119,11 +118,11 @@ class EmbeddingKernels(IndexingKernels):
             return keys, places
         merged = self.empty((ids.size,), DType.i32), self.empty((ids.size,), DType.i32)
         self.launch(
-            KernelSpec.of(merge_chunks, stored="", workgroup=_WORKGROUP),
+            KernelSpec.of(merge_chunks, stored="", workgroup=WORKGROUP),
             writes=merged,
             reads=[keys, places],
             values=[1, ids.size, -(-ids.size // CHUNK), ids.size],
-            groups=grid(-(-ids.size // _WORKGROUP)),
+            groups=covering(ids.size),
         )
         return merged
 

@@ -15,12 +15,12 @@ from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.indexing import argmax, gather, gather_grad, gather_grad_few, write_rows
 from alpha_helios.kernels.sort import CHUNK, merge_chunks, sort_chunks
+from alpha_helios.ops.creation import WORKGROUP, covering
 from alpha_helios.ops.movement import element_types
 from alpha_helios.ops.reduction import ReductionKernels
 
 __all__ = ["IndexingKernels"]
 
-_WORKGROUP = 256
 _FEW = 32  # picks that every element of a gradient may look through
 _AT_ONCE = 16384  # picks that an invocation goes through; lavapipe ends loops silently after 65,535 turns
 
@@ -35,11 +35,11 @@ class IndexingKernels(ReductionKernels):
         out = self.result(index.shape, x.dtype, [x])
         if out.size:
             self.launch(
-                KernelSpec.of(gather, type_=moved_as(stored_dtype(x)), workgroup=_WORKGROUP),
+                KernelSpec.of(gather, type_=moved_as(stored_dtype(x)), workgroup=WORKGROUP),
                 writes=[out],
                 reads=[self.contiguous(x), self.contiguous(index)],
                 values=[out.size, index.shape[axis], x.shape[axis], math.prod(x.shape[axis + 1 :])],
-                groups=grid(-(-out.size // _WORKGROUP)),
+                groups=covering(out.size),
             )
         return out
 
@@ -55,11 +55,11 @@ class IndexingKernels(ReductionKernels):
         stored, reads = stored_dtype(grad).value, [self.contiguous(grad), self.contiguous(index)]
         if picks <= _FEW:
             self.launch(
-                KernelSpec.of(gather_grad_few, stored=stored, workgroup=_WORKGROUP),
+                KernelSpec.of(gather_grad_few, stored=stored, workgroup=WORKGROUP),
                 writes=[out],
                 reads=reads,
                 values=[out.size, picks, length, inner],
-                groups=grid(-(-out.size // _WORKGROUP)),
+                groups=covering(out.size),
                 flops=float(grad.size),
             )
             return out
@@ -67,11 +67,11 @@ class IndexingKernels(ReductionKernels):
         lines = out.size // length
         for start in range(0, picks, _AT_ONCE):
             self.launch(
-                KernelSpec.of(gather_grad, stored=stored, workgroup=_WORKGROUP),
+                KernelSpec.of(gather_grad, stored=stored, workgroup=WORKGROUP),
                 updates=[out],
                 reads=reads,
                 values=[lines, picks, length, inner, start, min(start + _AT_ONCE, picks)],
-                groups=grid(-(-lines // _WORKGROUP)),
+                groups=covering(lines),
                 flops=float(lines * min(_AT_ONCE, picks - start)),
             )
         return out
@@ -86,19 +86,20 @@ class IndexingKernels(ReductionKernels):
             if axis != x.ndim - 1:
                 x = self.transpose(x, (*(i for i in range(x.ndim) if i != axis), axis))
             width = x.shape[-1]
-            team = min(_WORKGROUP, 1 << max(0, -(-width // 4) - 1).bit_length())
+            workgroup = self._alone(width)
+            team = min(workgroup, 1 << max(0, -(-width // 4) - 1).bit_length())
             self.launch(
                 KernelSpec.of(
                     argmax,
                     stored=stored_dtype(x).value,
                     team=team,
-                    workgroup=_WORKGROUP,
+                    workgroup=workgroup,
                     subgroup=self._subgroup(team),
                 ),
                 writes=[out],
                 reads=[self.contiguous(x)],
                 values=[out.size, width],
-                groups=grid(-(-out.size // (_WORKGROUP // team))),
+                groups=grid(-(-out.size // (workgroup // team))),
             )
         return out
 
@@ -113,11 +114,11 @@ class IndexingKernels(ReductionKernels):
             rows, width = x.size // x.shape[-1], x.shape[-1]
             keys, places = self._sorted_chunks(x, rows, width)
             self.launch(
-                KernelSpec.of(merge_chunks, stored=stored_dtype(x).value, workgroup=_WORKGROUP),
+                KernelSpec.of(merge_chunks, stored=stored_dtype(x).value, workgroup=WORKGROUP),
                 writes=[values, indices],
                 reads=[keys, places, x],
                 values=[rows, width, -(-width // CHUNK), k],
-                groups=grid(-(-x.size // _WORKGROUP)),
+                groups=covering(x.size),
             )
         return values, indices
 
@@ -140,13 +141,11 @@ class IndexingKernels(ReductionKernels):
             source = self.contiguous(source)
             lanes = math.gcd(4, width, *(view_of(tensor).offset for tensor in (destination, source)))
             self.launch(
-                KernelSpec.of(
-                    write_rows, types=element_types([destination, source]), lanes=lanes, workgroup=_WORKGROUP
-                ),
+                KernelSpec.of(write_rows, types=element_types([destination, source]), lanes=lanes, workgroup=WORKGROUP),
                 updates=[destination],
                 reads=[source, self.contiguous(index)],
                 values=[source.size, heads, capacity, width],
-                groups=grid(-(-source.size // (lanes * _WORKGROUP))),
+                groups=covering(source.size, lanes),
             )
 
     def _sorted_chunks(self, x: Tensor, rows: int, width: int) -> tuple[Tensor, Tensor]:
@@ -154,7 +153,7 @@ class IndexingKernels(ReductionKernels):
         keys, places = self.empty((rows, width), DType.i32), self.empty((rows, width), DType.i32)
         chunks = -(-width // CHUNK)
         self.launch(
-            KernelSpec.of(sort_chunks, stored=stored_dtype(x).value, workgroup=_WORKGROUP),
+            KernelSpec.of(sort_chunks, stored=stored_dtype(x).value, workgroup=WORKGROUP),
             writes=[keys, places],
             reads=[x],
             values=[rows, width, chunks],

@@ -11,12 +11,12 @@ from alpha_core.recording.storage import row_major, stored_dtype, view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.copy import TILE, join, transpose
+from alpha_helios.ops.creation import WORKGROUP, covering
 from alpha_helios.ops.elementwise import ElementwiseKernels, is_wide
 
 __all__ = ["MovementKernels", "element_types"]
 
-_WORKGROUP = 256
-_TURNED = (TILE, 8, 1)
+_TURNED = (TILE, 4, 1)
 _LEAST_TO_TURN = 8  # rows and columns; with fewer, most of a tile would be empty
 
 
@@ -33,12 +33,12 @@ class MovementKernels(ElementwiseKernels):
                 types=element_types([out, *matrices]),
                 lanes=lanes,
                 wide=is_wide(out, *given),
-                workgroup=_WORKGROUP,
+                workgroup=WORKGROUP,
             ),
             writes=[out],
             reads=given,
             values=[out.size, sum(widths), *widths, *strides],
-            groups=grid(-(-out.size // (lanes * _WORKGROUP))),
+            groups=covering(out.size, lanes),
         )
 
     def _copy_into(self, out: Tensor, x: Tensor) -> None:

@@ -13,15 +13,16 @@ from alpha_core.shape import normalize_axes, reduced_shape, require_floating
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.reduce import SQUARES_BLOCK, reduce_columns, reduce_rows, squares, total
+from alpha_helios.ops.creation import WORKGROUP
 from alpha_helios.ops.movement import MovementKernels
 
 __all__ = ["ReductionKernels"]
 
-_WORKGROUP = 256
 _ENOUGH = 1024  # workgroups that keep every device busy
 _LEAST_IN_ROW = 4096  # elements of a block of a row
 _LEAST_IN_COLUMN = 64  # elements of a block of a column
 _ALONG = 4  # loads of one invocation that make up for what combining invocations costs
+_MOST_IN_WORKGROUP = 1024
 _MOST_TENSORS = (1, 4, 16, 64)  # whose squares one kernel adds up
 
 
@@ -128,7 +129,7 @@ class ReductionKernels(MovementKernels):
         rows, length, _ = x.shape
         lanes = math.gcd(4, length, strides[0] if rows > 1 else 0, view_of(x).offset)
         blocks, limit = _blocks(rows, length, _LEAST_IN_ROW)
-        team = min(_WORKGROUP, 1 << max(0, -(-limit // (lanes * _ALONG)) - 1).bit_length())
+        team = min(WORKGROUP, 1 << max(0, -(-limit // (lanes * _ALONG)) - 1).bit_length())
         spec = KernelSpec.of(
             reduce_rows,
             op=op,
@@ -136,10 +137,10 @@ class ReductionKernels(MovementKernels):
             lanes=lanes,
             team=team,
             accumulate=False,
-            workgroup=_WORKGROUP,
+            workgroup=WORKGROUP,
             subgroup=self._subgroup(team),
         )
-        groups = grid(-(-rows * blocks // (_WORKGROUP // team)))
+        groups = grid(-(-rows * blocks // (WORKGROUP // team)))
         return spec, blocks, limit, groups, (rows, length, strides[0])
 
     def _column_plan(
@@ -157,9 +158,14 @@ class ReductionKernels(MovementKernels):
             stored=stored_dtype(x).value,
             lanes=lanes,
             accumulate=False,
-            workgroup=(across, _WORKGROUP // across, 1),
+            workgroup=(across, WORKGROUP // across, 1),
         )
         return spec, blocks, limit, grid(before * blocks * columns), (before, length, after, *strides[:2])
+
+    def _alone(self, width: int) -> int:
+        """Returns the size of a workgroup that goes through so many elements by itself."""
+        most = min(_MOST_IN_WORKGROUP, self.info.limits.max_workgroup_invocations)
+        return min(1 << most.bit_length() - 1, max(WORKGROUP, 1 << (width // 8).bit_length()))
 
     def _subgroup(self, team: int) -> int | None:
         """Returns the size of subgroups that a kernel may ask for if a team fits into one."""
@@ -185,7 +191,7 @@ class ReductionKernels(MovementKernels):
                     stored=stored.value,
                     lanes=math.gcd(4, *(view_of(tensor).offset for tensor in some)),
                     count=len(some) + padding,
-                    workgroup=_WORKGROUP,
+                    workgroup=WORKGROUP,
                 ),
                 writes=[partial] if first == 0 else [],
                 updates=[partial] if first else [],
@@ -197,7 +203,7 @@ class ReductionKernels(MovementKernels):
             first += len(some)
         out = self.empty(())
         self.launch(
-            KernelSpec.of(total, root=root, workgroup=_WORKGROUP),
+            KernelSpec.of(total, root=root, workgroup=self._alone(blocks)),
             writes=[out],
             reads=[partial],
             values=[blocks],
