@@ -72,6 +72,8 @@ class HeliosEngine(UpdateLaunches):
 
     def start_download(self, x: Tensor) -> Callable[[], npt.NDArray[Any]]:
         self._require_values(x)
+        if x.size == 0:
+            return lambda: np.empty(x.shape, np.float32 if x.dtype is DType.bf16 else x.dtype.numpy)
         if not is_contiguous(x):
             x = self._copied(x)
         self.queue.flush()
