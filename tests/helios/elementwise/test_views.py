@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from alpha_core.random import RandomStream, random_bits
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 
@@ -59,3 +60,30 @@ def test_a_sum_goes_into_a_transposed_place_of_its_own(helios: Helios) -> None:
     twice, kept = helios.record(step, [x], name="in place")(x)
     np.testing.assert_array_equal(helios.download(twice), 2 * x.T)
     np.testing.assert_array_equal(helios.download(kept), x)
+
+
+def test_indices_may_need_64_bits(helios: Helios, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in tensors of more than 2^30 elements, here in small ones."""
+    monkeypatch.setattr("alpha_helios.ops.extent._MOST_IN_I32", 1)
+    rng = np.random.default_rng(0)
+    x, row = rng.standard_normal((30, 44)).astype(np.float32), rng.standard_normal((1, 44)).astype(np.float32)
+    ids = np.array([4, 29, 0], np.int32)
+    stream = RandomStream(1, 2, helios.upload(np.array(3, np.int32)), helios.upload(np.arange(30, dtype=np.int32)))
+
+    def step(a: Tensor, b: Tensor, places: Tensor) -> Sequence[Tensor]:
+        turned = helios.transpose(a, (1, 0))
+        return (
+            helios.add(a, b),
+            helios.exp(turned),
+            helios.cat([a, b], 0),
+            helios.embedding(a, places),
+            helios.dropout(a, 0.5, stream),
+            helios.mul(helios.full((30, 44), 2.0), a),
+        )
+
+    results = [helios.download(result) for result in helios.record(step, [x, row, ids], name="wide")(x, row, ids)]
+    mask = np.where(random_bits(1, 2, 3, np.arange(30), 44) < 2**31, np.float32(0), np.float32(2))
+    np.testing.assert_array_equal(results[0], x + row)
+    np.testing.assert_allclose(results[1], np.exp(x.T), rtol=1e-6)
+    for got, want in zip(results[2:], (np.concatenate([x, row]), x[ids], x * mask, 2 * x), strict=True):
+        np.testing.assert_array_equal(got, want)

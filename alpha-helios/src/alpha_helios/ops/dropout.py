@@ -10,9 +10,8 @@ from alpha_core.recording.storage import is_contiguous, stored_dtype, view_of
 from alpha_core.shape import require_dtype
 from alpha_core.tensor import Shape, Tensor
 from alpha_helios.kernels.dropout import dropout
-from alpha_helios.ops.creation import WORKGROUP, covering
-from alpha_helios.ops.elementwise import is_wide
 from alpha_helios.ops.embedding import EmbeddingKernels
+from alpha_helios.ops.extent import WORKGROUP, covering, is_wide
 
 __all__ = ["DropoutKernels", "as_signed", "stream_numbers"]
 

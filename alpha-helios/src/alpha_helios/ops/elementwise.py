@@ -12,11 +12,10 @@ from alpha_core.recording.layout import broadcast_strides, collapse
 from alpha_core.recording.storage import row_major, stored_dtype, view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.kernels.elementwise import FLAT, NUMBER, REPEATED, TARGET, elementwise
-from alpha_helios.ops.creation import WORKGROUP, CreationKernels, covering
+from alpha_helios.ops.creation import CreationKernels
+from alpha_helios.ops.extent import WORKGROUP, covering, is_wide
 
-__all__ = ["ElementwiseKernels", "is_wide", "vector_width"]
-
-_MOST_IN_I32 = 1 << 30  # elements; an index may go beyond the last one by a workgroup
+__all__ = ["ElementwiseKernels"]
 
 
 class ElementwiseKernels(CreationKernels):
@@ -28,7 +27,7 @@ class ElementwiseKernels(CreationKernels):
         walks = [broadcast_strides(t.shape, view_of(t).strides, out.shape) for t in tensors]
         lengths, (own, *steps) = collapse(out.shape, [row_major(out.shape), *walks])
         rank = 0 if all(step in (own, (0,) * len(lengths)) for step in steps) else len(lengths)
-        lanes = vector_width([out, *tensors], [own, *steps], lengths, whole_rows=rank > 0)
+        lanes = _vector_width([out, *tensors], [own, *steps], lengths, whole_rows=rank > 0)
         forms: list[str] = []
         values: list[int | float] = [out.size, *lengths[1:rank]]
         numbers: list[int | float] = []
@@ -66,16 +65,7 @@ class ElementwiseKernels(CreationKernels):
         )
 
 
-def is_wide(*tensors: Tensor) -> bool:
-    """Whether an element of one of the tensors may be too far from its first for an i32."""
-    reaches = (
-        sum((length - 1) * stride for length, stride in zip(tensor.shape, view_of(tensor).strides, strict=True))
-        for tensor in tensors
-    )
-    return max(*reaches, *(tensor.size for tensor in tensors)) >= _MOST_IN_I32
-
-
-def vector_width(
+def _vector_width(
     tensors: Sequence[Tensor], walks: Sequence[tuple[int, ...]], lengths: tuple[int, ...], *, whole_rows: bool
 ) -> int:
     """Returns how many neighbours a kernel may load and store at once: 4, 2 or 1.

@@ -11,8 +11,7 @@ from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.embedding import embedding, embedding_add, embedding_grad, first_places
 from alpha_helios.kernels.sort import CHUNK, merge_chunks
-from alpha_helios.ops.creation import WORKGROUP, covering
-from alpha_helios.ops.elementwise import is_wide
+from alpha_helios.ops.extent import WORKGROUP, covering, is_wide
 from alpha_helios.ops.indexing import IndexingKernels
 from alpha_helios.ops.movement import element_types
 

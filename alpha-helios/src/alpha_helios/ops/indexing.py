@@ -15,7 +15,7 @@ from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.indexing import argmax, gather, gather_grad, gather_grad_few, write_rows
 from alpha_helios.kernels.sort import CHUNK, merge_chunks, sort_chunks
-from alpha_helios.ops.creation import WORKGROUP, covering
+from alpha_helios.ops.extent import WORKGROUP, covering
 from alpha_helios.ops.movement import element_types
 from alpha_helios.ops.reduction import ReductionKernels
 

@@ -11,8 +11,8 @@ from alpha_core.recording.storage import row_major, stored_dtype, view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.copy import TILE, join, transpose
-from alpha_helios.ops.creation import WORKGROUP, covering
-from alpha_helios.ops.elementwise import ElementwiseKernels, is_wide
+from alpha_helios.ops.elementwise import ElementwiseKernels
+from alpha_helios.ops.extent import WORKGROUP, covering, is_wide
 
 __all__ = ["MovementKernels", "element_types"]
 

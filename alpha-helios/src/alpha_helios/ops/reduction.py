@@ -13,7 +13,7 @@ from alpha_core.shape import normalize_axes, reduced_shape, require_floating
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.reduce import SQUARES_BLOCK, reduce_columns, reduce_rows, squares, total
-from alpha_helios.ops.creation import WORKGROUP
+from alpha_helios.ops.extent import WORKGROUP
 from alpha_helios.ops.movement import MovementKernels
 
 __all__ = ["ReductionKernels"]
