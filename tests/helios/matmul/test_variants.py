@@ -1,5 +1,7 @@
 """Every kernel of the matrix product against float64, whatever the rule would pick."""
 
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, mmap
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -127,13 +129,15 @@ def test_tiles_give_the_same_bits(helios: Helios) -> None:
     assert len(results) == 1
 
 
-def test_elements_two_billion_apart_are_found(helios: Helios) -> None:
+def test_elements_four_billion_apart_are_found(helios: Helios) -> None:
     rng = np.random.default_rng(0)
-    first, _untouched, second = helios.allocate(64), np.empty(3 << 30, np.uint8), helios.allocate(300 << 20)
+    first = helios.allocate(64)
+    with mmap(-1, 5 << 30, MAP_PRIVATE | MAP_ANONYMOUS, PROT_READ):  # addresses that nobody else gets meanwhile
+        second = helios.allocate(300 << 20)
     apart = second.memory.address - first.memory.address
-    if abs(apart) <= 1 << 31:  # a device that counts addresses by itself also has the memory for one large buffer
-        first = second = helios.allocate((1 << 31) + 4096)
-        apart = (1 << 31) + 1024
+    if abs(apart) <= 1 << 32:  # a device that counts addresses by itself also has the memory for one large buffer
+        first = second = helios.allocate((1 << 32) + 4096)
+        apart = (1 << 32) + 1024
     weight, x = rng.integers(-127, 128, (2, 40)).astype(np.int8), normal(rng, 5, 40)
     for row, (buffer, offset) in enumerate(((first, 0), (second, apart if first is second else 0))):
         uploaded = helios.upload(weight[row])
