@@ -13,6 +13,7 @@ from alpha_helios.vulkan.timeline import Queue
 __all__ = ["Download", "Staging"]
 
 RING_BYTES = 32 << 20
+_ALIGNMENT = 64  # what copies like best
 _PIECES = 4  # of a ring; while one is copied by the device, the next is filled
 _TO_OWN_QUEUE = 256 << 10  # from this size on, a transfer is worth waiting for another queue
 
@@ -167,18 +168,17 @@ class Staging:
             self._ring = self._host_memory.allocate(self._ring_bytes, "the staging ring")
             assert self._ring.host is not None
             self._view = np.frombuffer(self._ring.host, np.uint8)
-        if self._head + nbytes > self._ring_bytes:
-            self._head = 0
-        start, end = self._head, self._head + nbytes
-        while self._in_flight and self._overlaps_oldest(start, end):
-            _, _, queue, value = self._in_flight.popleft()
+        while self._in_flight and self._in_flight[0][2].reached(self._in_flight[0][3]):
+            self._in_flight.popleft()
+        start = -(-self._head // _ALIGNMENT) * _ALIGNMENT
+        if start + nbytes > self._ring_bytes:
+            start = 0
+        end = start + nbytes
+        while any(start < place + size and place < end for place, size, _, _ in self._in_flight):
+            _, _, queue, value = self._in_flight.popleft()  # the oldest goes first, whichever is in the way
             queue.wait(value, "an upload")
         self._head = end
         return start
-
-    def _overlaps_oldest(self, start: int, end: int) -> bool:
-        """Whether any transfer in flight still uses these bytes; the oldest goes first, whichever it is."""
-        return any(start < place + size and place < end for place, size, _, _ in self._in_flight)
 
 
 def check_range(place: Allocation, offset: int, nbytes: int) -> None:
