@@ -45,8 +45,8 @@ _WORTH_MEASURING = 2.0
 """How much longer than the best one a variant may take by the rule; it would have to err by more."""
 _MEASURED = 2
 """Numbers of parts that are measured for each tile when the device is tuned."""
-_WORKGROUP, _FEW = 256, 128
-"""Invocations of a workgroup that adds parts, and of one that reads few rows of a matrix."""
+_WORKGROUP = 128
+"""Invocations of a workgroup that adds parts or reads few rows of a matrix; every device has so many."""
 _TEAM = 32
 """Invocations that share a row where the size of subgroups is not known."""
 _MOST_SUMS = 32
@@ -176,11 +176,11 @@ class Streamed(Variant):
             left=attrs.evolve(left, lanes=min(width, 4)),
             right=attrs.evolve(right, lanes=width),
             finish=task.finish,
-            workgroup=_FEW,
+            workgroup=_WORKGROUP,
             subgroup=self.subgroup,
         )
         values = (problem.rows, problem.columns, problem.length, a.stride, b.stride)
-        groups = grid(-(-problem.columns // (self.streams * (_FEW // self.team))))
+        groups = grid(-(-problem.columns // (self.streams * (_WORKGROUP // self.team))))
         return product_launch(task, spec, (a.tensor, b.tensor), values, groups=groups, flops=problem.flops)
 
 

@@ -118,7 +118,7 @@ def test_operands_may_be_stored_in_any_mixture(
     assert (np.abs(helios.download(result) - exact(*values, transpose_b=True)) <= bound(*values, False, True)).all()
 
 
-@pytest.mark.parametrize("shape", [(3, 44, 36), (70, 33, 65), (1100, 8, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 44, 36), (70, 33, 65), (1100, 8, 20), (3, 8, 1100)], ids=str)
 def test_in_16_bits_operands_are_rounded_and_sums_are_not(
     halves: Helios, shape: tuple[int, int, int], rng: np.random.Generator
 ) -> None:
@@ -255,6 +255,17 @@ def test_an_activation_is_computed_with_the_bits_of_two_ops(
     together, launches = recorded(helios, step, *inputs)
     assert together == one_by_one(helios, step, *inputs)
     assert launches == recorded(helios, product, *inputs)[1]
+
+
+def test_each_product_of_a_batch_has_its_part_of_a_residual(helios: Helios, rng: np.random.Generator) -> None:
+    inputs = normal(rng, 2, 3, 20, 24), normal(rng, 3, 24, 36), normal(rng, 36), normal(rng, 2, 3, 20, 36)
+
+    def step(a: Tensor, b: Tensor, bias: Tensor, residual: Tensor) -> list[Tensor]:
+        return [helios.add(helios.add(helios.matmul(a, b), bias), residual)]
+
+    together, launches = recorded(helios, step, *inputs)
+    assert together == one_by_one(helios, step, *inputs)
+    assert launches == 1
 
 
 def test_a_column_takes_an_addition_but_no_bias(helios: Helios, rng: np.random.Generator) -> None:

@@ -1,18 +1,25 @@
 """The modules of products are valid, and keep within what small devices have."""
 
+import math
 from collections.abc import Iterator
 from itertools import product
 
 import pytest
 from tests.helios.spirv.tools import run_tool
 
+from alpha_core.dtype import DType
 from alpha_core.expression import X, sigmoid
 from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.storage import Buffer, View, row_major
+from alpha_core.tensor import Tensor
 from alpha_helios.compiler import build_kernel
 from alpha_helios.kernels.finish import Finish
 from alpha_helios.kernels.gemv import gemv, widths
 from alpha_helios.kernels.matmul import add_parts, gemm
 from alpha_helios.kernels.tile import TILES, Side
+from alpha_helios.product import Problem, Task
+from alpha_helios.variants import variants
+from alpha_helios.vulkan.null_device import NULL_MINIMUM
 
 FINISHES = (
     Finish(),
@@ -52,9 +59,20 @@ def test_modules_are_valid(spec: KernelSpec) -> None:
     assert binary.shared_bytes <= 32 << 10
 
 
-def test_the_smallest_devices_can_compute_products() -> None:
-    """Vulkan promises 16 KiB of shared memory and 128 invocations in a workgroup."""
-    assert any(tile.shared_bytes <= 16 << 10 and tile.invocations <= 128 for tile in TILES.values())
+def test_products_keep_within_the_limits_of_the_smallest_devices() -> None:
+    def tensor(*shape: int) -> Tensor:
+        return Tensor(shape, DType.f32, View(Buffer(0), row_major(shape)))
+
+    for rows, inner, columns in ((1, 64, 64), (64, 8192, 64), (2048, 2048, 2048)):
+        problem = Problem.of(tensor(rows, inner), tensor(columns, inner), False, True, (rows, columns))
+        task = Task(problem, tensor(rows, columns), lambda shape, dtype: tensor(*shape))
+        found = variants(task, NULL_MINIMUM)
+        assert found
+        for launch in (launch for variant in found for launch in variant.launches(task)):
+            binary = build_kernel(launch.spec)
+            assert math.prod(binary.workgroup) <= NULL_MINIMUM.limits.max_workgroup_invocations
+            assert binary.shared_bytes <= NULL_MINIMUM.limits.shared_memory
+            assert "subgroupSizeControl" not in binary.requirements
 
 
 @pytest.mark.parametrize("name", TILES)

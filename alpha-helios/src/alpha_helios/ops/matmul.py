@@ -5,6 +5,7 @@ from alpha_core.errors import ShapeError
 from alpha_core.recording.storage import stored_dtype
 from alpha_core.shape import matmul_shape, require_dtype, require_shape
 from alpha_core.tensor import Tensor
+from alpha_helios.kernels.gemv import MOST_ROWS
 from alpha_helios.ops.reduction import ReductionKernels
 from alpha_helios.product import MOST_BATCH_AXES, Epilogue, Problem, Task, batch_axes, is_readable
 from alpha_helios.variants import variants
@@ -12,10 +13,11 @@ from alpha_helios.variants import variants
 __all__ = ["MatmulKernels"]
 
 _OFTEN = 1024
-"""Rows of the other operand from which on an operand is rounded once, by a copy, and not whenever a tile reads it.
+"""Lines of the other operand from which on an operand is rounded once, by a copy, and not whenever a tile reads it.
 
 For each element the copy moves 6 bytes, 1.3e-12 s of a device with 4.8 TB/s; rounding takes 6 instructions for each
-tile of 128 rows of the other operand, 1.4e-15 s a row at 33e12 instructions a second.
+tile of 128 lines of the other operand, 1.4e-15 s a line at 33e12 instructions a second. An operand of few lines is not
+worth another launch: it meets a matrix that takes longer to be read.
 """
 
 
@@ -26,8 +28,8 @@ class MatmulKernels(ReductionKernels):
         out = self.activation(shape)
         if out.size == 0:
             return out
-        rows = out.size // shape[-1]
-        a, b = self._operand(a, shape[-1]), self._operand(b, rows if b.ndim == 2 else shape[-2])
+        rows, columns = (out.size // shape[-1] if b.ndim == 2 else shape[-2]), shape[-1]
+        a, b = self._operand(a, rows, columns), self._operand(b, columns, rows)
         if batch_axes(a, b, transpose_a, transpose_b, shape) > MOST_BATCH_AXES:
             a, b = (self.contiguous(self.broadcast_to(x, (*shape[:-2], *x.shape[-2:]))) for x in (a, b))
         self._multiply(Problem.of(a, b, transpose_a, transpose_b, shape), out)
@@ -45,13 +47,14 @@ class MatmulKernels(ReductionKernels):
             scale = self.contiguous(scale)
         out = self.activation(shape)
         if out.size:
-            x, weight = self._operand(x, shape[1]), weight if is_readable(weight) else self._copied(weight)
+            x, weight = self._operand(x, *shape), weight if is_readable(weight) else self._copied(weight)
             self._multiply(Problem.of(x, weight, False, True, shape), out, scale)
         return out
 
-    def _operand(self, x: Tensor, others: int) -> Tensor:
+    def _operand(self, x: Tensor, lines: int, others: int) -> Tensor:
         """Returns x, or a copy that kernels can read, which is rounded if it meets many lines of the other operand."""
-        if self.matmul_dtype is not DType.f32 and stored_dtype(x) is DType.f32 and others >= _OFTEN:
+        often = lines > MOST_ROWS and others >= _OFTEN
+        if often and self.matmul_dtype is not DType.f32 and stored_dtype(x) is DType.f32:
             rounded = self.activation(x.shape)
             self._copy_into(rounded, x)
             return rounded
