@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import attrs
+
 from alpha_core.dtype import DType
 from alpha_core.errors import DTypeError, OpError, ShapeError
 from alpha_core.ops.reduction import Axes
@@ -24,6 +26,19 @@ _LEAST_IN_COLUMN = 64  # elements of a block of a column
 _ALONG = 4  # loads of one invocation that make up for what combining invocations costs
 _MOST_IN_WORKGROUP = 1024
 _MOST_TENSORS = (1, 4, 16, 64)  # whose squares one kernel adds up
+
+
+@attrs.frozen
+class _Plan:
+    """How an axis is reduced."""
+
+    spec: KernelSpec
+    blocks: int
+    limit: int
+    """The length of a block."""
+    groups: tuple[int, int, int]
+    sizes: tuple[int, ...]
+    """What the kernel is told of the tensor."""
 
 
 class ReductionKernels(MovementKernels):
@@ -97,35 +112,33 @@ class ReductionKernels(MovementKernels):
             x, strides = self._copied(x), row_major(shape)
         view = view_of(x)
         source = Tensor(shape, x.dtype, View(view.buffer, strides, view.offset, view.stored))
-        plan = self._row_plan if after == 1 else self._column_plan
-        spec, blocks, limit, groups, steps = plan(op, source, strides)
-        out = self.empty((before, blocks, after), x.dtype)
-        values = (*steps, blocks, limit, float(scale if blocks == 1 else 1.0))
+        plan = self._row_plan(op, source, strides) if after == 1 else self._column_plan(op, source, strides)
+        whole = plan.blocks == 1
+        out = self.empty((before, plan.blocks, after), x.dtype)
+        values = (*plan.sizes, plan.blocks, plan.limit, float(scale if whole else 1.0))
         flops = float(source.size)
 
         def into(destination: Tensor) -> Launch | None:
             if stored_dtype(destination) is not DType.f32 or view_of(destination).offset % 4:
                 return None
-            adding = KernelSpec.of(spec.build, **{**dict(spec.parameters), "accumulate": True})
-            return Launch(adding, (), (destination,), (source,), values, flops, groups, accumulates=True)
+            adding = KernelSpec.of(plan.spec.build, **{**dict(plan.spec.parameters), "accumulate": True})
+            return Launch(adding, (), (destination,), (source,), values, flops, plan.groups, accumulates=True)
 
         self.launch(
-            spec,
+            plan.spec,
             writes=[out],
             reads=[source],
             values=values,
-            groups=groups,
+            groups=plan.groups,
             flops=flops,
-            into=into if blocks == 1 and op == "sum" else None,
+            into=into if whole and op == "sum" else None,
         )
-        if blocks == 1:
+        if whole:
             return out
-        return self._reduced_axis("min" if op == "finite" else op, out, (before, blocks, after), scale)
+        return self._reduced_axis("min" if op == "finite" else op, out, (before, plan.blocks, after), scale)
 
-    def _row_plan(
-        self, op: str, x: Tensor, strides: tuple[int, ...]
-    ) -> tuple[KernelSpec, int, int, tuple[int, int, int], tuple[int, ...]]:
-        """Returns the kernel for rows, how many blocks of which length, the grid, and what it is told of x."""
+    def _row_plan(self, op: str, x: Tensor, strides: tuple[int, ...]) -> "_Plan":
+        """Says how rows are reduced: by teams, long ones in blocks where there are few."""
         rows, length, _ = x.shape
         lanes = math.gcd(4, length, strides[0] if rows > 1 else 0, view_of(x).offset)
         blocks, limit = _blocks(rows, length, _LEAST_IN_ROW)
@@ -141,12 +154,10 @@ class ReductionKernels(MovementKernels):
             subgroup=self._subgroup(team),
         )
         groups = grid(-(-rows * blocks // (WORKGROUP // team)))
-        return spec, blocks, limit, groups, (rows, length, strides[0])
+        return _Plan(spec, blocks, limit, groups, (rows, length, strides[0]))
 
-    def _column_plan(
-        self, op: str, x: Tensor, strides: tuple[int, ...]
-    ) -> tuple[KernelSpec, int, int, tuple[int, int, int], tuple[int, ...]]:
-        """Returns the same for columns."""
+    def _column_plan(self, op: str, x: Tensor, strides: tuple[int, ...]) -> "_Plan":
+        """Says how columns are reduced: neighbours together, long ones in blocks where there are few."""
         before, length, after = x.shape
         lanes = math.gcd(4, after, *strides[:2], view_of(x).offset)
         across = min(32, max(4, 1 << (-(-after // lanes) - 1).bit_length()))
@@ -160,7 +171,8 @@ class ReductionKernels(MovementKernels):
             accumulate=False,
             workgroup=(across, WORKGROUP // across, 1),
         )
-        return spec, blocks, limit, grid(before * blocks * columns), (before, length, after, *strides[:2])
+        groups = grid(before * blocks * columns)
+        return _Plan(spec, blocks, limit, groups, (before, length, after, *strides[:2]))
 
     def _alone(self, width: int) -> int:
         """Returns the size of a workgroup that goes through so many elements by itself."""
