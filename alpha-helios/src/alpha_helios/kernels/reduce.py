@@ -184,14 +184,13 @@ def total(k: Kernel, *, root: bool) -> None:
     found = gathered_all(k, REDUCTIONS["sum"], team.lane, count, k.invocations, 1, parts, 3)
     big, middle, small = team.sum(*found)
     with k.if_(team.lane == 0):
-        scale = k.select(big > 0, 1 / _SCALE, k.select((middle == 0) & (small > 0), k.constant(f32, _SCALE), 1.0))
-        # Each part in the scale of the whole; what is too small for it does not matter.
-        of_big = k.select(big > 0, big, 0.0)
-        of_middle = middle * scale * scale
-        of_small = k.select(scale > 1.0, small, small * (1 / _SCALE) * (1 / _SCALE))
-        sum_ = of_big + of_middle + k.select(big > 0, 0.0, of_small)
-        back = 1.0 / scale  # a power of 2, so exact
-        out[0] = math.root(k, sum_) * back if root else sum_ * back * back
+        # Each part in the scale of the largest; what is too small for it does not matter.
+        is_big, is_small = big > 0, (middle == 0) & (small > 0)
+        of_middle = k.select(is_big, middle * (1 / _SCALE) * (1 / _SCALE), middle)
+        of_small = k.select(is_small, small, small * (1 / _SCALE) * (1 / _SCALE))
+        sum_ = k.select(is_big, big + of_middle, of_middle + of_small)
+        scale = k.select(is_big, k.constant(f32, _SCALE), k.select(is_small, k.constant(f32, 1 / _SCALE), 1.0))
+        out[0] = math.root(k, sum_) * scale if root else sum_ * scale * scale
 
 
 def met(k: Kernel, reduction: Reduction, shared: Indexed, value: Value) -> Value:
