@@ -119,9 +119,10 @@ class Matrix:
         return length % lanes == 0 and all(stride % lanes == 0 for stride in strides)
 
     def side(self, rounded: str) -> Side:
-        """Says to kernels how the operand lies in memory, and what it is `rounded` to."""
+        """Says to kernels how the operand lies in memory, and what it is `rounded` to; i8 is exact in everything."""
         stored = stored_dtype(self.tensor).value
-        return Side(stored, self.along, 4 if self.aligned(4) else 1, stored if rounded == "f32" else rounded)
+        kept = stored == "i8" or rounded == "f32"
+        return Side(stored, self.along, 4 if self.aligned(4) else 1, stored if kept else rounded)
 
 
 @attrs.frozen

@@ -31,7 +31,7 @@ _EFFICIENCY = {
     "32x32x16": 0.35,
     "16x128x16": 0.4,
 }
-"""How much of the peak a tile reaches beside reading shared memory and instructions that do not multiply."""
+"""What share of the peak a tile reaches, beside reading shared memory and whatever does not multiply: estimates."""
 _START = 1500.0
 """Cycles until a workgroup multiplies: its first block comes from memory."""
 _LAUNCH = 4000.0
@@ -134,18 +134,18 @@ class Streamed(Variant):
     subgroup: int | None
 
     @classmethod
-    def of(cls, task: Task, info: DeviceInfo) -> "Streamed | None":
-        """Returns how a product is computed so; None if it cannot be."""
+    def all_of(cls, task: Task, info: DeviceInfo) -> "list[Streamed]":
+        """Returns the ways to compute a product so, the one that the rule picks first; none if it has other sizes."""
         few = _few_rows(task.problem)
         if few is None or (few is not task.problem and task.epilogue.scale is not None):
-            return None
+            return []
         subgroup = info.subgroup_size if "subgroupSizeControl" in info.features else None
         vectors = -(-few.length // _width(few))
         team = min(subgroup or _TEAM, 1 << max(vectors - 1, 0).bit_length())
         enough = _CORES.get(info.kind, _SOME_CORES) * _TEAMS_WANTED
-        able = [count for count in (4, 2, 1) if count * few.rows <= _MOST_SUMS]
-        streams = next((count for count in able if few.columns // count >= enough), 1)
-        return cls(streams, team, subgroup)
+        able = [count for count in (1, 2, 4) if count * few.rows <= _MOST_SUMS]
+        best = max((count for count in able if few.columns // count >= enough), default=1)
+        return [cls(streams, team, subgroup) for streams in sorted(able, key=lambda count: count != best)]
 
     def __str__(self) -> str:
         return f"gemv {self.streams}x{self.team}"
@@ -157,12 +157,9 @@ class Streamed(Variant):
         return [finished(attrs.evolve(task, problem=problem), self._product)]
 
     def cycles(self, problem: Problem, info: DeviceInfo) -> float:
-        few = _few_rows(problem) or problem
-        nbytes = few.columns * few.length * stored_dtype(few.b.tensor).itemsize
-        multiply_adds = few.rows * few.columns * few.length
-        return _START / 2 + max(nbytes / _BYTES, 2 * multiply_adds / _MULTIPLY_ADDS) / _CORES.get(
-            info.kind, _SOME_CORES
-        )
+        multiplying = 2.0 * problem.rows * problem.columns * problem.length / _MULTIPLY_ADDS
+        cycles = max(_nbytes(problem) / _BYTES, multiplying)
+        return _START / 2 + cycles / _CORES.get(info.kind, _SOME_CORES)
 
     def _product(self, task: Task) -> Launch:
         problem = task.problem
@@ -218,9 +215,7 @@ def variants(task: Task, info: DeviceInfo) -> list[Variant]:
     for name in able:
         divided = [Tiled(name, parts) for parts in _divisions(task.problem.length)]
         found += sorted(divided, key=lambda variant: variant.cycles(task.problem, info))[:_MEASURED]
-    streamed = Streamed.of(task, info)
-    if streamed is not None:
-        found.append(streamed)
+    found += Streamed.all_of(task, info)
     cycles = {variant: variant.cycles(task.problem, info) for variant in found}
     least = min(cycles.values())
     return sorted((one for one in found if cycles[one] <= _WORTH_MEASURING * least), key=cycles.__getitem__)

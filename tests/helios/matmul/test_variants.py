@@ -160,3 +160,15 @@ def test_the_rule_divides_long_sums_only_where_there_are_few_tiles(helios: Helio
     assert isinstance(large, Tiled)
     assert small.parts > 1
     assert large.parts == 1
+
+
+def test_the_rule_reads_more_rows_side_by_side_where_there_are_enough_for_all_processors(helios: Helios) -> None:
+    def picked(rows: int, inner: int, columns: int) -> Variant:
+        a, b, out = helios.empty((rows, inner)), helios.empty((columns, inner)), helios.empty((rows, columns))
+        return variants(Task(Problem.of(a, b, False, True, out.shape), out, helios.empty), helios.info)[0]
+
+    few, many = picked(1, 256, 8), picked(1, 256, 8192)
+    assert isinstance(few, Streamed)
+    assert isinstance(many, Streamed)
+    assert few.streams < many.streams
+    assert isinstance(picked(64, 256, 256), Tiled)

@@ -50,7 +50,7 @@ def gemm(
     y, x = _position(k, shape)
     sums = _sums(k, shape, feeds, (a_stride, b_stride), y, x, start, stop)
     matrix = k.convert(part * batches + batch, i64) * k.convert(rows, i64)
-    _store(k, shape, output, sums, matrix, row + y * 4, column + x * 4, rows, columns, lanes)
+    _store(k, shape, output, sums, matrix, (row + y * 4, column + x * 4), (rows, columns), lanes)
 
 
 def _place(k: Kernel, tile: Value, down: Value, across: Value, shape: Tile) -> tuple[Value, Value]:
@@ -87,7 +87,6 @@ def _sums(
         k.variable(begin if feed.along_inner else begin * stride) for feed, stride in zip(feeds, strides, strict=True)
     ]
     held = [[k.variable(0.0, four) for _ in range(feed.groups)] for feed in feeds]
-    sizes = [shape.depth * feed.width // 4 if shape.buffers == 2 else 0 for feed in feeds]
     current = k.variable(0, i32)
 
     def fetch(base: Value) -> None:
@@ -96,24 +95,22 @@ def _sums(
                 variable.value = value
             place.value = place.value + feed.advance
 
-    def put(buffer: Value) -> None:
-        for feed, values, size in zip(feeds, held, sizes, strict=True):
-            feed.put(values, buffer * size)
+    def put() -> None:
+        for feed, values in zip(feeds, held, strict=True):
+            feed.put(values, current.value * feed.block)
 
     with k.if_(start < stop):
         fetch(start)
-        put(k.constant(i32, 0))
+        put()
     k.barrier()
     with k.range_(start, stop, shape.depth) as step:
         following = step + shape.depth
         with k.if_(following < stop):
             fetch(following)
-        _multiply(k, shape, feeds, [current.value * size for size in sizes], y, x, sums)
-        if shape.buffers == 1:
-            k.barrier()
+        _multiply(k, shape, feeds, current.value, (y, x), sums)
         current.value = 1 - current.value
         with k.if_(following < stop):
-            put(current.value)
+            put()
         k.barrier()
     return sums
 
@@ -122,16 +119,15 @@ def _multiply(
     k: Kernel,
     shape: Tile,
     feeds: tuple[Feed, Feed],
-    buffers: list[Value],
-    y: Value,
-    x: Value,
+    current: Value,
+    position: tuple[Value, Value],
     sums: list[list[Variable]],
 ) -> None:
-    """Adds the products of a block, step by step."""
+    """Adds the products of the current one of two blocks, step by step."""
     totals = [[one.value for one in line] for line in sums]
     reads = [
-        feed.reader(buffer, position, apart)
-        for feed, buffer, position, apart in zip(feeds, buffers, (y, x), (shape.down, shape.across), strict=True)
+        feed.reader(current * feed.block, place, apart)
+        for feed, place, apart in zip(feeds, position, (shape.down, shape.across), strict=True)
     ]
     for step in range(shape.depth):
         left, right = (read(step) for read in reads)
@@ -149,23 +145,22 @@ def _store(
     output: Output,
     sums: list[list[Variable]],
     matrix: Value,
-    row: Value,
-    column: Value,
-    rows: Value,
-    columns: Value,
+    place: tuple[Value, Value],
+    limits: tuple[Value, Value],
     lanes: int,
 ) -> None:
-    """Finishes what of an invocation's sums lies within the result."""
+    """Finishes what of an invocation's sums, which begin at a `place`, lies within the result."""
+    (row, column), (rows, columns) = place, limits
     for line, values in enumerate(sums):
         here = row + (line // 4 * shape.down * 4 + line % 4)
         with k.if_(here < rows):
             begin = (matrix + k.convert(here, i64)) * k.convert(columns, i64)
             for group, one in enumerate(values):
                 for lane in range(0, 4, lanes):
-                    place = column + (group * shape.across * 4 + lane)
-                    with k.if_(place < columns):
+                    there = column + (group * shape.across * 4 + lane)
+                    with k.if_(there < columns):
                         value = one.value if lanes == 4 else one.value[lane]
-                        output.store(value, begin + k.convert(place, i64), place)
+                        output.store(value, begin + k.convert(there, i64), there)
 
 
 def add_parts(k: Kernel, *, finish: Finish, lanes: int) -> None:

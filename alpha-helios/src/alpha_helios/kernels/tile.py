@@ -17,6 +17,7 @@ __all__ = ["TILES", "Feed", "Side", "Tile"]
 class Tile:
     """A block of the result that a workgroup computes, `depth` steps of the sum at a time.
 
+    The blocks of both operands for these steps are twice in shared memory: one is read while the next one is written.
     An invocation has `high` by `wide` elements of it, in groups of 4 by 4 that lie apart. For a step it reads
     `high + wide` numbers from shared memory, 16 bytes at a time, and does `high * wide` fused multiply-adds.
     """
@@ -26,8 +27,6 @@ class Tile:
     depth: int
     high: int
     wide: int
-    buffers: int
-    """2: the next block is written while this one is read, which takes one barrier in place of two."""
 
     @property
     def across(self) -> int:
@@ -45,16 +44,16 @@ class Tile:
 
     @property
     def shared_bytes(self) -> int:
-        return 4 * self.depth * (self.rows + self.columns) * self.buffers
+        return 2 * 4 * self.depth * (self.rows + self.columns)
 
 
 TILES = {
-    "128x128x16": Tile(128, 128, 16, 8, 8, 2),
-    "128x128x8": Tile(128, 128, 8, 8, 8, 2),
-    "128x64x16": Tile(128, 64, 16, 8, 4, 2),
-    "64x64x16": Tile(64, 64, 16, 4, 4, 2),
-    "32x32x16": Tile(32, 32, 16, 4, 4, 2),
-    "16x128x16": Tile(16, 128, 16, 4, 8, 2),
+    "128x128x16": Tile(128, 128, 16, 8, 8),
+    "128x128x8": Tile(128, 128, 8, 8, 8),
+    "128x64x16": Tile(128, 64, 16, 8, 4),
+    "64x64x16": Tile(64, 64, 16, 4, 4),
+    "32x32x16": Tile(32, 32, 16, 4, 4),
+    "16x128x16": Tile(16, 128, 16, 4, 8),
 }
 """By the name that traces and tuning results show."""
 
@@ -105,7 +104,9 @@ class Feed:
         """
         self.k, self.side, self.tile, self.width = k, side, tile, width
         self.stop, self.ragged = stop, ragged
-        self.shared = k.shared(vector(f32, 4), tile.buffers * tile.depth * width // 4)
+        self.block = tile.depth * width // 4
+        """Groups of 4 numbers in a block; at so many the second one begins."""
+        self.shared = k.shared(vector(f32, 4), 2 * self.block)
         self.along_inner = side.along == "inner"
         self.advance = k.constant(i64, tile.depth) if self.along_inner else stride * tile.depth
         """By how many elements the next block lies further."""
@@ -171,15 +172,14 @@ class Feed:
             value = rounded(k, value, side.rounded)
         return k.select(within, value, 0.0) if self.ragged else value
 
-    def put(self, values: Sequence[Value | Variable], start: Value) -> None:
-        """Writes groups that were read to shared memory, to the buffer that begins at `start`."""
-        for one, places in zip(values, self._places, strict=True):
-            value = one.value if isinstance(one, Variable) else one
+    def put(self, groups: Sequence[Variable], start: Value) -> None:
+        """Writes groups that were read to shared memory, to the block that begins at `start`."""
+        for group, places in zip(groups, self._places, strict=True):
             for lane, (place, part) in enumerate(places):
                 if part is None:
-                    self.shared[start + place] = value
+                    self.shared[start + place] = group.value
                 else:
-                    self.shared.store_lane(start + place, part, value[lane])
+                    self.shared.store_lane(start + place, part, group.value[lane])
 
     def reader(self, start: Value, position: Value, apart: int) -> Callable[[int], list[Value]]:
         """Returns what reads of a step of the block at `start` groups of 4 lines: from `position` on, `apart`."""
