@@ -57,9 +57,12 @@ def embedding_grad(k: Kernel, *, stored: str, lanes: int) -> None:
     rows, width = k.integer(), k.integer()
     row, column = _block(k, width, lanes)
     with k.if_(row < rows):
-        total = _sum(k, grad, places, first[row], first[row + 1], width, column, lanes)
+        total = k.variable(k.constant(vector(f32, lanes), 0))
+        start, end = first[row], first[row + 1]
+        with k.if_(start < end):  # most rows of a large table have no id
+            total.value = _sum(k, grad, places, start, end, width, column, lanes)
         with k.if_((column < width) & (k.local(1) == 0)):
-            out.store(k.convert(row, i64) * k.convert(width, i64) + k.convert(column, i64), total)
+            out.store(k.convert(row, i64) * k.convert(width, i64) + k.convert(column, i64), total.value)
 
 
 def embedding_add(k: Kernel, *, stored: str, lanes: int) -> None:
