@@ -1,5 +1,6 @@
 """The kernels that compute a matrix product, and the rule that picks one from the sizes and the device."""
 
+import math
 from abc import ABC, abstractmethod
 
 import attrs
@@ -32,6 +33,11 @@ _EFFICIENCY = {
     "16x128x16": 0.4,
 }
 """What share of the peak a tile reaches, beside reading shared memory and whatever does not multiply: estimates."""
+_SPILLING = {0x8086: 32}
+"""By vendor, how many sums an invocation can have without losing registers to memory: Intel has 64 of them where 16
+invocations run together, as its compiler prefers."""
+_SPILLED = 0.3
+"""What is left of the efficiency of a tile with more."""
 _START = 1500.0
 """Cycles until a workgroup multiplies: its first block comes from memory."""
 _LAUNCH = 4000.0
@@ -89,7 +95,9 @@ class Tiled(Variant):
         tile, cores = TILES[self.tile], _CORES.get(info.kind, _SOME_CORES)
         tiles = -(-problem.rows // tile.rows) * -(-problem.columns // tile.columns) * problem.count * self.parts
         steps = _part_steps(problem.length, self.parts, tile.depth)
-        each = tile.rows * tile.columns * steps / (_MULTIPLY_ADDS * _EFFICIENCY[self.tile])
+        spills = tile.high * tile.wide > _SPILLING.get(info.vendor_id, math.inf)
+        efficiency = _EFFICIENCY[self.tile] * (_SPILLED if spills else 1)
+        each = tile.rows * tile.columns * steps / (_MULTIPLY_ADDS * efficiency)
         cycles = max(-(-tiles // cores) * each, _nbytes(problem) / (_BYTES * cores)) + _START
         if self.parts > 1:
             partial = 4.0 * problem.count * problem.rows * problem.columns * self.parts
@@ -243,4 +251,6 @@ def _sum_of_parts(task: Task, scratch: Tensor, parts: int) -> Launch:
     size, columns, lanes = task.out.size, task.problem.columns, task.lanes
     spec = KernelSpec.of(add_parts, finish=task.finish, lanes=lanes, workgroup=_WORKGROUP)
     groups = grid(-(-size // (lanes * _WORKGROUP)))
-    return product_launch(task, spec, (scratch,), (size, columns, parts), groups=groups, flops=float(size * parts))
+    return product_launch(
+        task, spec, (scratch,), (size, columns, parts), groups=groups, flops=float(size * (parts - 1))
+    )

@@ -2,6 +2,7 @@
 
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, mmap
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +13,11 @@ from alpha_core.dtype import DType
 from alpha_core.recording.storage import View
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
-from alpha_helios.kernels.tile import TILES
+from alpha_helios.kernels.tile import TILES, Tile
 from alpha_helios.product import Epilogue, Problem, Task
 from alpha_helios.variants import Streamed, Tiled, Variant, variants
+from alpha_helios.vulkan.device_info import DeviceInfo
+from alpha_helios.vulkan.null_device import NULL_GPU
 
 flags = st.booleans()
 checked = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
@@ -172,3 +175,19 @@ def test_the_rule_reads_more_rows_side_by_side_where_there_are_enough_for_all_pr
     assert isinstance(many, Streamed)
     assert few.streams < many.streams
     assert isinstance(picked(64, 256, 256), Tiled)
+
+
+def test_the_rule_minds_registers_and_shared_memory(helios: Helios) -> None:
+    out = helios.empty((2048, 2048))
+    task = Task(Problem.of(out, out, False, True, out.shape), out, helios.empty)
+
+    def picked(info: DeviceInfo) -> Tile:
+        variant = variants(task, info)[0]
+        assert isinstance(variant, Tiled)
+        return TILES[variant.tile]
+
+    other, intel = (attrs.evolve(NULL_GPU, vendor_id=vendor) for vendor in (0x10DE, 0x8086))
+    small = attrs.evolve(other, limits=attrs.evolve(other.limits, shared_memory=16 << 10))
+    assert picked(other).high * picked(other).wide == 64
+    assert picked(intel).high * picked(intel).wide == 32
+    assert picked(small).shared_bytes <= 16 << 10
