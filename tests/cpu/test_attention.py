@@ -143,7 +143,7 @@ def test_results_do_not_depend_on_the_parts(setup: Setup, kernels: Path) -> None
 def tiles(kernels: Path) -> Cpu:
     """Returns a backend that multiplies bf16 numbers on tile registers, where the processor has those."""
     if "amx" not in levels():
-        pytest.skip("the processor has no tile registers")
+        pytest.skip("needs a processor with tile registers")
     backend = cpu(kernels, "amx")
     backend.set_matmul_dtype(DType.bf16)
     return backend

@@ -55,7 +55,7 @@ def test_f32_follows_float64() -> None:
     assert errors.max() < 2e-3
 
 
-@pytest.mark.skipif(not host_target().has_bf16, reason="the processor has no bf16 products")
+@pytest.mark.skipif(not host_target().has_bf16, reason="needs a processor with bf16 products")
 def test_bf16_follows_float64() -> None:
     """Single losses differ by up to 0.07 when the curves have come apart; there is no trend in it."""
     errors = curve(Cpu(threads=2), "bf16") - reference()

@@ -38,7 +38,7 @@ SHAPES = (
 """Rows, inner length, columns: below and above every block of the kernels, and sums in several parts."""
 RAGGED = (97, 255, 130)
 BF16_LEVELS = ("avx512bf16", "amx")
-needs_tiles = pytest.mark.skipif(host_target().level != "amx", reason="the processor has no tile registers")
+needs_tiles = pytest.mark.skipif(host_target().level != "amx", reason="needs a processor with tile registers")
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_bits_do_not_depend_on_the_parts(
     shape: tuple[int, int, int], dtype: DType, folder: Path, rng: np.random.Generator
 ) -> None:
     if dtype is DType.bf16 and not host_target().has_bf16:
-        pytest.skip("the processor has no bf16 products")
+        pytest.skip("needs a processor with bf16 products")
     rows, inner, columns = shape
     a, b = _normal(rng, rows, inner), _normal(rng, columns, inner)
     results = set()

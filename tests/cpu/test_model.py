@@ -30,7 +30,7 @@ in `cpu_ref` too."""
 KINKED = {"relu": 0.1}
 """Where the slope jumps, a rounded product that changes its sign changes a gradient by all of it."""
 
-needs_bf16 = pytest.mark.skipif(not host_target().has_bf16, reason="the processor has no bf16 products")
+needs_bf16 = pytest.mark.skipif(not host_target().has_bf16, reason="needs a processor with bf16 products")
 
 
 @cache

@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from tests.helios.spirv.tools import validate
 
+from alpha_core.recording.launch import KernelSpec
+from alpha_helios import compiler
 from alpha_helios.backend import Helios
+from alpha_helios.compiler import build_kernel
+from alpha_helios.spirv.kernel import Binary
 from alpha_helios.vulkan.loader import reason_unavailable
 
 
@@ -17,6 +22,24 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         folder = folder.parent  # which the workers share
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ALPHA_CACHE", str(folder / "alpha-cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _valid_modules() -> Iterator[None]:
+    """Every module that any test has built and that the cache does not hold yet is shown to `spirv-val`.
+
+    Not without the tool; the tests of the assembler insist on it.
+    """
+
+    def build(spec: KernelSpec) -> Binary:
+        binary = build_kernel(spec)
+        validate(binary)
+        return binary
+
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("ALPHA_SPIRV_TOOLS"):
+            patch.setattr(compiler, "build_kernel", build)
         yield
 
 

@@ -53,11 +53,17 @@ def run_tool(name: str, code: bytes, *flags: str) -> str:
 def validated(kernel: Kernel) -> Binary:
     """Finishes a kernel; `spirv-val` must accept it, and `spirv-dis` must read what we read."""
     binary = kernel.finish()
-    known = _with_halves(binary.code) if "shaderBFloat16Type" in binary.requirements else binary.code
-    run_tool("spirv-val", known, "--target-env", "vulkan1.2")
+    known = validate(binary)
     listing = run_tool("spirv-dis", known, "--raw-id", "--no-header", "--no-indent")
     assert [(row.name, row.ids) for row in decode(known)] == [_read(line) for line in listing.splitlines()]
     return binary
+
+
+def validate(binary: Binary) -> bytes:
+    """Has `spirv-val` accept a module, and returns it as the tools know it."""
+    known = _with_halves(binary.code) if "shaderBFloat16Type" in binary.requirements else binary.code
+    run_tool("spirv-val", known, "--target-env", "vulkan1.2")
+    return known
 
 
 def _read(line: str) -> tuple[str, tuple[int, ...]]:
