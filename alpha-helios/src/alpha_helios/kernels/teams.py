@@ -16,9 +16,6 @@ __all__ = ["Team"]
 
 Operation = Literal["add", "max", "min"]
 
-_LEAST_SUBGROUP = 4
-"""Invocations of a subgroup on every device that there is."""
-
 
 class Team:
     """`size` neighbouring invocations of a workgroup, a power of 2; a workgroup has `count` such teams.
@@ -74,7 +71,7 @@ class Team:
         """All of the workgroup: each subgroup by itself, then their results, in every subgroup alike."""
         k = self.k
         parts = [k.subgroup_reduce(operation, value) for value in values]
-        most = -(-k.invocations // (k.required_subgroup or _LEAST_SUBGROUP))  # subgroups
+        most = -(-k.invocations // (k.required_subgroup or 1))  # subgroups
         scratch = self._shared(values[0].type, len(values) * most)
         k.barrier()  # what was combined before has been read
         with k.if_(k.subgroup_elect()):

@@ -44,6 +44,7 @@ class ChoiceKernels(DropoutKernels):
                     few=0 < top_k < size,
                     nucleus=top_p < 1,
                     workgroup=self._alone(size),
+                    subgroup=self._subgroup,
                 ),
                 writes=[out],
                 reads=[self.contiguous(logits), self.contiguous(uniform)],

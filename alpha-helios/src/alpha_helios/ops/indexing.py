@@ -94,7 +94,7 @@ class IndexingKernels(ReductionKernels):
                     stored=stored_dtype(x).value,
                     team=team,
                     workgroup=workgroup,
-                    subgroup=self._subgroup(team),
+                    subgroup=self._subgroup,
                 ),
                 writes=[out],
                 reads=[self.contiguous(x)],

@@ -24,7 +24,8 @@ _ENOUGH = 1024  # workgroups that keep every device busy
 _LEAST_IN_ROW = 4096  # elements of a block of a row
 _LEAST_IN_COLUMN = 64  # elements of a block of a column
 _ALONG = 4  # loads of one invocation that make up for what combining invocations costs
-_MOST_IN_WORKGROUP = 1024
+_MOST_ALONE = 256  # invocations that combine numbers within the shared memory that every device has,
+_MOST_IN_SUBGROUPS = 1024  # and where the size of subgroups is known
 _MOST_TENSORS = (1, 4, 16, 64)  # whose squares one kernel adds up
 
 
@@ -151,7 +152,7 @@ class ReductionKernels(MovementKernels):
             team=team,
             accumulate=False,
             workgroup=WORKGROUP,
-            subgroup=self._subgroup(team),
+            subgroup=self._subgroup,
         )
         groups = grid(-(-rows * blocks // (WORKGROUP // team)))
         return _Plan(spec, blocks, limit, groups, (rows, length, strides[0]))
@@ -176,13 +177,18 @@ class ReductionKernels(MovementKernels):
 
     def _alone(self, width: int) -> int:
         """Returns the size of a workgroup that goes through so many elements by itself."""
-        most = min(_MOST_IN_WORKGROUP, self.info.limits.max_workgroup_invocations)
+        limits, most = self.info.limits, _MOST_ALONE
+        if self._subgroup is not None:
+            most = min(_MOST_IN_SUBGROUPS, self._subgroup * limits.max_workgroup_subgroups)
+        most = min(most, limits.max_workgroup_invocations)
         return min(1 << most.bit_length() - 1, max(WORKGROUP, 1 << (width // 8).bit_length()))
 
-    def _subgroup(self, team: int) -> int | None:
-        """Returns the size of subgroups that a kernel may ask for if a team fits into one."""
-        fits = "subgroupSizeControl" in self.info.features and 1 < team <= self.info.subgroup_size
-        return self.info.subgroup_size if fits else None
+    @property
+    def _subgroup(self) -> int | None:
+        """The size of subgroups where kernels may ask for it: combining numbers then takes less memory and time."""
+        size, limits = self.info.subgroup_size, self.info.limits
+        able = "subgroupSizeControl" in self.info.features and size * limits.max_workgroup_subgroups >= WORKGROUP
+        return size if able else None
 
     def _squares(self, tensors: Sequence[Tensor], root: bool) -> Tensor:
         """Adds up squares of many tensors in few launches."""
@@ -204,6 +210,7 @@ class ReductionKernels(MovementKernels):
                     lanes=math.gcd(4, *(view_of(tensor).offset for tensor in some)),
                     count=len(some) + padding,
                     workgroup=WORKGROUP,
+                    subgroup=self._subgroup,
                 ),
                 writes=[partial] if first == 0 else [],
                 updates=[partial] if first else [],
@@ -215,7 +222,7 @@ class ReductionKernels(MovementKernels):
             first += len(some)
         out = self.empty(())
         self.launch(
-            KernelSpec.of(total, root=root, workgroup=self._alone(blocks)),
+            KernelSpec.of(total, root=root, workgroup=self._alone(blocks), subgroup=self._subgroup),
             writes=[out],
             reads=[partial],
             values=[blocks],
