@@ -17,7 +17,7 @@ from alpha_helios.vulkan.device import Device
 from alpha_helios.vulkan.pipelines import Kernel as Module
 from alpha_helios.vulkan.pipelines import Pipeline
 
-__all__ = ["Compiled", "Compiler", "build_kernel"]
+__all__ = ["Compiled", "Compiler", "build_kernel", "source_digest"]
 
 
 @attrs.frozen(eq=False)
@@ -62,7 +62,7 @@ class Compiler:
         """Returns what the device compiles, from the cache where that is possible."""
         key = None
         if spec.build.__module__.startswith("alpha_helios."):  # of somebody else the sources may lie anywhere
-            key = _digest(_source_digest(), spec.identity)
+            key = _digest(source_digest(), spec.identity)
             stored = self._cache.read(key)
             if stored is not None:
                 return _unpacked(spec, stored)
@@ -118,7 +118,7 @@ def _digest(*parts: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _source_digest() -> str:
+def source_digest() -> str:
     """Changes with any file that takes part in generating code, so that an upgrade never loads old kernels."""
     folder = Path(__file__).parent
     files = sorted([folder / "grid.py", *folder.glob("spirv/*.py"), *folder.glob("kernels/*.py")])
