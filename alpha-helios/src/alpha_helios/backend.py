@@ -13,8 +13,10 @@ from alpha_core.tensor import Tensor
 from alpha_core.trace import Span
 from alpha_helios.compiler import Compiler
 from alpha_helios.eager import EagerQueue
+from alpha_helios.fast_paths import Paths
 from alpha_helios.ops import HeliosOps
 from alpha_helios.program import HeliosProgram
+from alpha_helios.selftest import ensure_values
 from alpha_helios.tuner import Tuner
 from alpha_helios.vulkan.device import Device
 
@@ -34,16 +36,20 @@ class Helios(HeliosOps):
         """Opens the device that `ALPHA_HELIOS_DEVICE` says, or the best one, unless one is given.
 
         `tune` lets kernels that have variants be timed on the device when they are first recorded (default:
-        `ALPHA_HELIOS_TUNE`); otherwise a rule chooses.
+        `ALPHA_HELIOS_TUNE`); otherwise a rule chooses. What the device computes is tested first, unless that was done
+        before; see `alpha_helios.selftest`.
         """
         super().__init__()
         self.device = device or Device()
+        self.paths = Paths(self.device)
         self.compiler = Compiler(self.device)
         self.queue = EagerQueue(self.device, self.compiler)
         measures = os.environ.get("ALPHA_HELIOS_TUNE", "") not in ("", "0") if tune is None else tune
         self.tuner = Tuner(self.device, self.compiler, measures=measures)
         self.matmul_dtype = DType.f32
         self.tracer: list[Span] | None = None
+        if self.device.computes:
+            ensure_values(self)
 
     @property
     def description(self) -> str:
@@ -70,6 +76,11 @@ class Helios(HeliosOps):
         if dtype not in _MATMUL_DTYPES:
             able = ", ".join(known.value for known in _MATMUL_DTYPES)
             raise BackendError(f"backend `helios` multiplies in {able}, not in {dtype.value}")
+        if dtype is not DType.f32 and "16bit" in self.paths.off:
+            raise BackendError(
+                f"backend `helios` has no products of {dtype.value} on `{self.info.name}`: {self.paths.off['16bit']}",
+                hint="`--precision=f32` needs no storage of 16 bits",
+            )
         self.matmul_dtype = dtype
 
     def start_trace(self) -> None:

@@ -26,6 +26,9 @@ _HOST_SLAB_BYTES = 1 << 20
 class Device:
     """An open device, as a context manager. Any thread may use it; submissions are made one at a time."""
 
+    computes = True
+    """Whether it runs what is submitted, and does not only count it."""
+
     def __init__(
         self,
         selection: str | None = None,
@@ -55,10 +58,8 @@ class Device:
     ) -> None:
         """Makes the parts, which all work on one device."""
         self._logical = device
-        self.info: DeviceInfo = device.info
-        self.features: frozenset[str] = device.info.features
-        """What kernels may require."""
-        self.memory = Memory(device_slabs(device, mapped), device.lock, self._wait_idle)
+        self._ring_bytes = ring_bytes
+        self._make_memory(mapped)
         self.host_memory = Memory(host_slabs(device), device.lock, self._wait_idle, _HOST_SLAB_BYTES)
         """Memory of the processor that the device can copy to and from."""
         self._queue = Queue(device, device.compute_family, "kernels")
@@ -79,6 +80,51 @@ class Device:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def info(self) -> DeviceInfo:
+        """What the device is, and what kernels may use of it; set to less, kernels do without the rest."""
+        return self._logical.info
+
+    @info.setter
+    def info(self, info: DeviceInfo) -> None:
+        self._logical.info = info
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What kernels may require."""
+        return self.info.features
+
+    @property
+    def has_transfer_queue(self) -> bool:
+        """Whether large transfers have a queue of their own."""
+        return self._transfer is not None
+
+    @property
+    def maps_memory(self) -> bool:
+        """Whether the processor reaches the memory of tensors."""
+        return self._slabs.mapped
+
+    def drop_transfer_queue(self) -> None:
+        """Leaves all transfers to the queue of the kernels from now on."""
+        if self._transfer is not None:
+            self._wait_idle()
+            self.staging.close()
+            self._transfer.close()
+            self._transfer.queue.close()
+            self._transfer = None
+            self.staging = Staging(self._commands, None, self.host_memory, self._ring_bytes)
+
+    def drop_mapping(self) -> None:
+        """Sends everything through the staging ring from now on. No tensor may exist yet."""
+        if self.memory.allocated_bytes:
+            raise ValueError("the memory of tensors that exist cannot be exchanged")
+        self.memory.close()
+        self._make_memory(mapped=False)
+
+    def _make_memory(self, mapped: bool | None) -> None:
+        self._slabs = device_slabs(self._logical, mapped)
+        self.memory = Memory(self._slabs, self._logical.lock, self._wait_idle)
 
     @property
     def messages(self) -> list[Message]:

@@ -95,6 +95,8 @@ NULL_MINIMUM = DeviceInfo(
 class NullDevice(Device):
     """Everything that a device does but compute: what would have been read back is an error."""
 
+    computes = False
+
     def __init__(self, info: DeviceInfo = NULL_GPU) -> None:
         logical = _NullLogicalDevice(info)
         self._set_up(logical, ring_bytes=1 << 20)
