@@ -91,6 +91,7 @@ def _packed(binary: Binary) -> bytes:
     facts = {
         "requirements": sorted(binary.requirements),
         "subgroup_size": binary.subgroup_size,
+        "full_subgroups": binary.full_subgroups,
         "arguments": binary.arguments,
         "argument_bytes": binary.argument_bytes,
         "in_memory": binary.in_memory,
@@ -109,6 +110,7 @@ def _unpacked(spec: KernelSpec, stored: bytes) -> tuple[Module, ArgumentLayout]:
         requirements=frozenset(facts["requirements"]),
         push_bytes=8 if layout.in_memory else layout.nbytes,
         subgroup_size=facts["subgroup_size"],
+        full_subgroups=facts["full_subgroups"],
     )
     return module, layout
 

@@ -1,7 +1,7 @@
 """Matrix products in blocks through shared memory, and the sum of their parts."""
 
 from alpha_helios.grid import linear_group
-from alpha_helios.kernels.access import elements
+from alpha_helios.kernels.block import Block
 from alpha_helios.kernels.finish import Finish, Output
 from alpha_helios.kernels.tile import TILES, Feed, Side, Tile
 from alpha_helios.spirv.kernel import Kernel
@@ -11,53 +11,27 @@ from alpha_helios.spirv.value import Value
 
 __all__ = ["add_parts", "gemm"]
 
-_BAND = 8
-"""Rows of tiles that are worked on together, column by column: what they read of both operands stays in the cache."""
-
 
 def gemm(
     k: Kernel, *, tile: str, left: Side, right: Side, finish: Finish, lanes: int, ragged: bool, parts: bool
 ) -> None:
     """out[b, m, n] = sum_k a[b, m, k] b[b, k, n], finished as `finish` says. Sums go from the first step to the last.
 
-    Arguments: out, what `Output` takes, a, b, what `Output` reads; M, N, K, batches, the length of the inner batch
-    axis, parts, steps in a part (i32); the strides of a and of b: of the direction with gaps, the outer and the inner
-    batch axis (i64). Grid: a workgroup for each tile, part and batch; it stores `lanes` neighbours at once (1 or 4).
+    Arguments and grid: as `Block` says; a workgroup stores `lanes` neighbours at once (1 or 4).
 
     With `parts` the K steps are shared out, and out is (parts, b, M, N). With `ragged` a sum may end within a block.
     """
     shape = TILES[tile]
-    output = Output(k, finish)
-    a, b = (elements(k, side.stored, readonly=True) for side in (left, right))
-    output.take_reads()
-    rows, columns, length, batches, inner, count, chunk = (k.integer() for _ in range(7))
-    (a_stride, a_outer, a_inner), (b_stride, b_outer, b_inner) = ([k.long() for _ in range(3)] for _ in range(2))
-    down, across = (rows + (shape.rows - 1)) // shape.rows, (columns + (shape.columns - 1)) // shape.columns
-    group, tiles = linear_group(k), down * across
-    with k.if_(group >= tiles * batches * count):
-        k.return_()
-    index = group // tiles
-    part, batch = (index % count, index // count) if parts else (k.constant(i32, 0), index)
-    row, column = _place(k, group % tiles, down, across, shape)
-    outer, within = (k.convert(i, i64) for i in (batch // inner, batch % inner))
-    start = part * chunk
-    stop = k.minimum(start + chunk, length)
-    a, b = a + (outer * a_outer + within * a_inner), b + (outer * b_outer + within * b_inner)
+    block = Block(k, shape.rows, shape.columns, left, right, finish, parts=parts)
+    (a_stride, b_stride), stop = block.strides, block.stop
     feeds = (
-        Feed(k, a, left, shape, shape.rows, row, rows, a_stride, stop, ragged=ragged),
-        Feed(k, b, right, shape, shape.columns, column, columns, b_stride, stop, ragged=ragged),
+        Feed(k, block.a, left, shape, shape.rows, block.row, block.rows, a_stride, stop, ragged=ragged),
+        Feed(k, block.b, right, shape, shape.columns, block.column, block.columns, b_stride, stop, ragged=ragged),
     )
     y, x = _position(k, shape)
-    sums = _sums(k, shape, feeds, (a_stride, b_stride), y, x, start, stop)
-    matrix = k.convert(part * batches + batch, i64) * k.convert(rows, i64)
-    _store(k, shape, output, sums, matrix, (row + y * 4, column + x * 4), (rows, columns), lanes)
-
-
-def _place(k: Kernel, tile: Value, down: Value, across: Value, shape: Tile) -> tuple[Value, Value]:
-    """The first row and column of a tile. A band of rows of tiles is walked column by column."""
-    first = tile // (across * _BAND) * _BAND
-    height, index = k.minimum(down - first, _BAND), tile % (across * _BAND)
-    return (first + index % height) * shape.rows, index // height * shape.columns
+    sums = _sums(k, shape, feeds, block.strides, y, x, block.start, stop)
+    first = (block.row + y * 4, block.column + x * 4)
+    _store(k, shape, block.output, sums, block.above, first, (block.rows, block.columns), lanes)
 
 
 def _position(k: Kernel, shape: Tile) -> tuple[Value, Value]:

@@ -50,6 +50,11 @@ class Binary:
     products: frozenset[Product]
     """Products of cooperative matrices that the device must have."""
 
+    @property
+    def full_subgroups(self) -> bool:
+        """Whether every subgroup has all its invocations; a runtime can ask for that where the sizes allow it."""
+        return self.subgroup_size is not None and self.workgroup[0] % self.subgroup_size == 0
+
 
 class Kernel(Tensors):
     """One compute kernel of workgroups of x * y * z invocations.
