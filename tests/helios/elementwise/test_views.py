@@ -87,3 +87,10 @@ def test_indices_may_need_64_bits(helios: Helios, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_allclose(results[1], np.exp(x.T), rtol=1e-6)
     for got, want in zip(results[2:], (np.concatenate([x, row]), x[ids], x * mask, 2 * x), strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+def test_more_workgroups_than_an_axis_of_a_grid_has(helios: Helios) -> None:
+    x = np.arange(2_900_003 * 3, dtype=np.float32).reshape(-1, 3) % 1000
+    row = np.array([1, 2, 3], np.float32)
+    got = helios.add(helios.upload(x), helios.upload(row))
+    np.testing.assert_array_equal(helios.download(got), x + row)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from alpha_core.dtype import DType
 from alpha_core.ops.elementwise import Operand
 from alpha_core.recording.creation import moved_as
 from alpha_core.recording.elementwise import plain_number, sums
@@ -75,10 +74,9 @@ def _vector_width(
     """
 
     def fits(lanes: int, tensor: Tensor, steps: tuple[int, ...]) -> bool:
-        if not any(steps):
-            return True
-        whole = all(step % lanes == 0 for step in steps[:-1])
-        return whole and (steps[-1] == 0 or (steps[-1] == 1 and view_of(tensor).offset % lanes == 0))
+        if steps[-1] != 1:
+            return steps[-1] == 0  # one element for all of a vector
+        return all(place % lanes == 0 for place in (view_of(tensor).offset, *steps[:-1]))
 
     for lanes in (4, 2):
         fitting = all(fits(lanes, tensor, steps) for tensor, steps in zip(tensors, walks, strict=True))
@@ -108,8 +106,4 @@ def _types(op: str, out: Tensor, operands: Sequence[Operand]) -> tuple[str, ...]
         if op == "where" and isinstance(operands[0], Tensor):
             names[1] = stored_dtype(operands[0]).value
         return tuple(names)
-    return own.value, *(stored_dtype(x).value if isinstance(x, Tensor) else _number_as(own) for x in operands)
-
-
-def _number_as(dtype: DType) -> str:
-    return "f32" if dtype.is_floating else "i32"
+    return own.value, *((stored_dtype(x) if isinstance(x, Tensor) else own).value for x in operands)
