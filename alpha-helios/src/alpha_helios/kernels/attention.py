@@ -1,0 +1,123 @@
+"""Causal attention without the matrix of scores: softmax over blocks of keys, renormalized as a larger score appears.
+
+Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"; Dao et al. 2022, "FlashAttention".
+"""
+
+from functools import reduce
+
+from alpha_helios.grid import linear_group
+from alpha_helios.kernels.access import elements
+from alpha_helios.kernels.attention_tile import (
+    TILES,
+    Dropout,
+    Heads,
+    Scores,
+    Stage,
+    Weights,
+    mix,
+    power,
+    products,
+    store,
+)
+from alpha_helios.kernels.math import log, reciprocal
+from alpha_helios.kernels.teams import Team
+from alpha_helios.spirv.kernel import Kernel
+from alpha_helios.spirv.types import f32, i32, i64, vector
+
+__all__ = ["attention"]
+
+_LN2 = 0.6931471805599453
+_LEAST = -3.4028234663852886e38
+"""Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
+
+
+def attention(
+    k: Kernel,
+    *,
+    tile: str,
+    width: int,
+    lanes: int,
+    out: str,
+    query: str,
+    key: str,
+    value: str,
+    soft_cap: bool,
+    dropout: bool,
+    whole: bool,
+) -> None:
+    """Writes out (B, H, Tq, D) and log_sum_exp (B, H, Tq); reads query, key, value, and for dropout step and rows.
+
+    Values: B * H, H, Tq, Tk; strides of query, key, value, out; what `Scores` and `Dropout` take. `lanes` (4 or 1)
+    neighbours are read and written at once. Grid: a workgroup for each block of queries, the last ones first, because
+    they see the most keys.
+
+    For each product of numbers, shared memory is read for 1/4 to 3/8 of a number, 16 bytes at a time, which limits it
+    next to the multipliers. Keys and values are read from memory one block ahead.
+    """
+    shape = TILES[tile]
+    target, log_sum_exp = elements(k, out), k.pointer()
+    sources = [elements(k, stored, readonly=True) for stored in (query, key, value)]
+    step, sequences = (k.pointer(i32, readonly=True) for _ in range(2)) if dropout else (None, None)
+    pairs, heads, queries, keys = (k.integer() for _ in range(4))
+    query_heads, key_heads, value_heads, out_heads = (Heads.of(k, first) for first in (*sources, target))
+    scores = Scores.of(k, soft_cap)
+    blocks = (queries + (shape.rows - 1)) // shape.rows
+    index = linear_group(k)
+    with k.if_(index >= pairs * blocks):
+        k.return_()
+    pair, first = index // blocks, (blocks - 1 - index % blocks) * shape.rows
+    batch, head = pair // heads, pair % heads
+    drops = Dropout.of(k, whole, sequences, step, batch)
+    older, last = keys - queries, keys - 1
+    y, x = k.local_index // shape.across, k.local_index % shape.across
+    own = [first + (y * shape.high + i) for i in range(shape.high)]  # queries
+
+    questions = Stage(k, shape.rows, width, shape.high, lanes)
+    stage = Stage(k, shape.columns, width, 4, lanes)
+    weights, team = Weights(k, shape, y, x), Team(k, shape.across)
+    questions.put(questions.fetch(query_heads.rows(batch, head), first, queries - 1))
+    key_rows, value_rows = key_heads.rows(batch, head), value_heads.rows(batch, head)
+    following = [k.variable(part) for part in stage.fetch(key_rows, k.constant(i32, 0), last)]
+    largest = [k.variable(_LEAST, f32) for _ in own]
+    totals = [k.variable(0.0, f32) for _ in own]
+    vectors = -(-stage.vectors // shape.across)
+    mixed = [[k.variable(0.0, vector(f32, 4)) for _ in range(vectors)] for _ in own]
+
+    with k.range_(0, k.minimum(first + shape.rows, queries) + older, shape.columns) as start:
+        k.barrier()
+        stage.put(following)
+        values = stage.fetch(value_rows, start, last)
+        k.barrier()
+        column = start + x * 4
+        rows = []
+        for mine, line in zip(own, products(k, questions, stage, y, x), strict=True):
+            capped = [scores.score(k, product)[0] for product in line]
+            rows.append([k.select(column + n <= mine + older, one, float("-inf")) for n, one in enumerate(capped)])
+        tops = team.max(*(reduce(k.maximum, row) for row in rows))
+        for i, mine in enumerate(own):
+            before, now = largest[i].value, k.maximum(largest[i].value, tops[i])
+            change = power(k, before - now)
+            rows[i] = [power(k, one - now) for one in rows[i]]
+            largest[i].value = now
+            totals[i].value = reduce(lambda a, b: a + b, rows[i], totals[i].value * change)
+            for one in mixed[i]:
+                one.value = one.value * change
+            if drops is not None:
+                number = k.convert(head * queries + mine, i64) * k.convert(keys, i64) + k.convert(column, i64)
+                rows[i] = [a * b for a, b in zip(rows[i], drops.masks(k, number, 4), strict=True)]
+        weights.put(rows)
+        k.barrier()
+        stage.put(values)
+        for variable, part in zip(following, stage.fetch(key_rows, start + shape.columns, last), strict=True):
+            variable.value = part
+        k.barrier()
+        mix(k, weights, stage, x, shape.across, mixed)
+
+    sums = team.sum(*(total.value for total in totals))
+    out_rows = out_heads.rows(batch, head)
+    entries = log_sum_exp + k.convert(pair, i64) * k.convert(queries, i64)
+    for mine, top, total, result in zip(own, largest, sums, mixed, strict=True):
+        with k.if_(mine < queries):
+            store(out_rows[mine], result, reciprocal(k, total), x, shape.across, width, lanes)
+            with k.if_(x == 0):
+                entries[mine] = k.fma(top.value, _LN2, log(k, total))
