@@ -1,4 +1,4 @@
-"""What this package registers with Alpha: the backend `helios`."""
+"""What this package registers with Alpha: the backend `helios`, and the command `alpha gpuinfo`."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from alpha_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from alpha_core.backend import Backend
+    from alpha_core.command import CommandApp
 
 
 def _load() -> "Backend":
@@ -47,3 +48,10 @@ def register_backends() -> list[BackendInfo]:
             priority=20,
         )
     ]
+
+
+@hookimpl
+def register_commands(app: "CommandApp") -> None:
+    from alpha_helios.gpuinfo_command import add_gpuinfo
+
+    add_gpuinfo(app)

@@ -32,9 +32,10 @@ from alpha_helios.vulkan.device_info import (
 from alpha_helios.vulkan.features import FLOAT_CONTROLS, FeatureChain
 from alpha_helios.vulkan.instance import Instance
 
-__all__ = ["choose_device", "list_devices", "probed", "selected", "without_gpu"]
+__all__ = ["choose_device", "heap_budgets", "list_devices", "probed", "selected", "without_gpu"]
 
 _GPU_NODES = ("/dev/dri", "/dev/nvidiactl", "/dev/dxg")
+_MEMORY_BUDGET = "VK_EXT_memory_budget"
 _SUBGROUP_SIZE_CONTROL = "VK_EXT_subgroup_size_control"
 
 
@@ -67,6 +68,17 @@ def probed(instance: Instance) -> list[tuple[DeviceInfo, Any]]:
     found = [(_probe(instance, handle), handle) for handle in instance.physical_devices()]
     found.sort(key=lambda pair: KIND_ORDER.index(pair[0].kind))
     return [(attrs.evolve(info, index=index), handle) for index, (info, handle) in enumerate(found)]
+
+
+def heap_budgets(instance: Instance, handle: Any, info: DeviceInfo) -> tuple[int, ...] | None:
+    """Returns how much of each heap this process may use now, or None where the driver does not say."""
+    if _MEMORY_BUDGET not in info.extensions or info.unusable is not None:
+        return None
+    properties = instance.vulkan.new("VkPhysicalDeviceMemoryProperties2")
+    budget = instance.vulkan.new("VkPhysicalDeviceMemoryBudgetPropertiesEXT")
+    properties.pNext = budget
+    instance.vulkan.lib.vkGetPhysicalDeviceMemoryProperties2(handle, properties)
+    return tuple(int(nbytes) for nbytes in budget.heapBudget[0 : len(info.heaps)])
 
 
 def _probe(instance: Instance, handle: Any) -> DeviceInfo:
