@@ -6,7 +6,6 @@ from alpha_helios.ops.decoding import ChoiceKernels
 from alpha_helios.ops.matmul import MatmulKernels
 from alpha_helios.ops.normalization import NormalizationKernels
 from alpha_helios.ops.optimizer import OptimizerKernels
-from alpha_helios.ops.rotary import RotaryKernels
 from alpha_helios.ops.softmax import SoftmaxKernels
 
 __all__ = ["HeliosOps"]
@@ -14,7 +13,6 @@ __all__ = ["HeliosOps"]
 
 class HeliosOps(
     AttentionKernels,
-    RotaryKernels,
     MatmulKernels,
     SoftmaxKernels,
     NormalizationKernels,
