@@ -1,6 +1,7 @@
 """What happens to the elements of a product before they are stored: scales, biases, residuals, activations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 
 import attrs
 
@@ -8,6 +9,7 @@ from alpha_core.expression import Expression
 from alpha_helios.kernels.access import Elements, elements, rounded
 from alpha_helios.kernels.activation import evaluate
 from alpha_helios.spirv.kernel import Kernel
+from alpha_helios.spirv.place import Pointer
 from alpha_helios.spirv.value import Value
 
 __all__ = ["Finish", "Output"]
@@ -58,6 +60,29 @@ class Output:
             for one, stored in zip(learned, finish.coefficients, strict=True)
         }
         self._residual = finish.residual and elements(k, finish.residual, readonly=True)
+
+    @property
+    def addresses(self) -> list[Value]:
+        """Where the matrices lie; what `reached_by` takes."""
+        return [one.place.address for one in self._all()]
+
+    def reached_by(self, addresses: Sequence[Value]) -> "Output":
+        """The same for a function beside the kernel, which knows the addresses that it is given and nothing else."""
+        places = iter(addresses)
+
+        def moved(one: Elements) -> Elements:
+            return Elements(Pointer(next(places), one.place.element, readonly=one.place.readonly), one.stored)
+
+        other = copy(self)
+        other._out, other._activated = moved(self._out), self._activated and moved(self._activated)
+        other._scale, other._bias = self._scale and moved(self._scale), self._bias and moved(self._bias)
+        other._coefficients = {name: moved(one) for name, one in self._coefficients.items()}
+        other._residual = self._residual and moved(self._residual)
+        return other
+
+    def _all(self) -> list[Elements]:
+        combined = (self._scale, self._bias, *self._coefficients.values(), self._residual)
+        return [one for one in (self._out, self._activated, *combined) if one]
 
     def store(self, sums: Value, index: Value, column: Value) -> None:
         """Finishes a sum, or a vector of neighbours, that belongs at `index` of the output, in `column` of its row."""
