@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from alpha_core.dtype import DType
-from alpha_core.errors import OpError
+from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream, dropout_threshold
 from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.storage import View, view_of
@@ -14,8 +14,10 @@ from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Shape, Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.attention import attention
+from alpha_helios.kernels.attention_cached import add_attended, cached_attention
 from alpha_helios.kernels.attention_grad import attention_grad, attention_rows
 from alpha_helios.kernels.attention_tile import LOG2_E, TILES, Tile
+from alpha_helios.kernels.rotary import rotary
 from alpha_helios.ops.dropout import as_signed, stream_numbers
 from alpha_helios.ops.reduction import ReductionKernels
 from alpha_helios.ops.rows import row_lanes, stored_as
@@ -27,6 +29,14 @@ _WORKGROUP = 128
 """Invocations of a workgroup that adds up rows."""
 _TEAM = 8
 """Of them, those that share a row."""
+_WIDEST = 256
+"""Head of a cache: for each of its keys, an invocation holds the numbers of two rows that are its own."""
+_WORKGROUPS_WANTED = 512
+"""On caches of keys and values, so that enough reads are under way."""
+_CACHED_TOTALS = 4 * _WORKGROUP
+"""Numbers that teams larger than a subgroup add up together."""
+_LEAST_KEYS = 128
+"""Of a part of a cache."""
 _MEASURED = 2
 """Tiles that are measured when the device is tuned."""
 
@@ -125,6 +135,104 @@ class AttentionKernels(ReductionKernels):
         launch(results[:1], of_queries, call.queries, 3)
         launch(results[1:], of_keys, call.keys, 4)
         return results[0], results[1], results[2]
+
+    def cached_attention(
+        self, query: Tensor, key: Tensor, value: Tensor, lengths: Tensor, soft_cap: float = 0.0
+    ) -> Tensor:
+        if query.ndim != 3:
+            raise ShapeError(
+                f"`cached_attention`: `query` has shape {list(query.shape)}; (batch, heads, width) is needed"
+            )
+        batch, heads, width = query.shape
+        capacity = key.shape[2] if key.ndim == 4 else -1
+        require_shape("cached_attention", "key", key, (batch, heads, capacity, width))
+        require_shape("cached_attention", "value", value, key.shape)
+        require_shape("cached_attention", "lengths", lengths, (batch,))
+        require_dtype("cached_attention", "lengths", lengths, DType.i32)
+        self._require_computed("cached_attention", query, key, value)
+        if width > _WIDEST or query.size == 0:
+            return super().cached_attention(query, key, value, lengths, soft_cap)
+        query, key, value = self._readable(query, key, value)
+        out = self.result(query.shape, DType.f32, [query])
+        lanes = row_lanes(width, query, key, value)
+        lanes = lanes if lanes == 4 else 1
+        team = _cache_team(self.info, width, width // lanes)
+        parts = _parts(batch * heads, capacity)
+        partial = self.empty((batch, heads, parts, width + 2)) if parts > 1 else out
+        self.launch(
+            KernelSpec.of(
+                cached_attention,
+                width=width,
+                lanes=lanes,
+                team=team,
+                parts=parts > 1,
+                out=stored_as(out),
+                query=stored_as(query),
+                key=stored_as(key),
+                value=stored_as(value),
+                soft_cap=soft_cap > 0,
+                workgroup=_WORKGROUP,
+                subgroup=_subgroup(self.info, team),
+            ),
+            writes=[partial],
+            reads=[query, key, value, self.contiguous(lengths)],
+            values=[
+                *(batch * heads, heads, parts),
+                *(*view_of(query).strides[:2], 0),
+                *_strides(key, value),
+                *_score_scales(width, soft_cap),
+            ],
+            groups=grid(batch * heads * parts),
+            flops=4.0 * batch * heads * capacity * width,
+        )
+        if parts > 1:
+            self.launch(
+                KernelSpec.of(add_attended, out=stored_as(out), workgroup=_WORKGROUP),
+                writes=[out],
+                reads=[partial],
+                values=[out.size, width, parts],
+                groups=grid(-(-out.size // _WORKGROUP)),
+                flops=2.0 * partial.size,
+            )
+        return out
+
+    def rotary(self, x: Tensor, cosine: Tensor, sine: Tensor, inverse: bool = False) -> Tensor:
+        *_, time, width = x.shape
+        half = width // 2
+        if width % 2:
+            raise OpError(f"`rotary`: the last axis has odd length {width}")
+        for name, table in (("cosine", cosine), ("sine", sine)):
+            require_shape("rotary", name, table, (time, half))
+        self._require_computed("rotary", x, cosine, sine)
+        if x.ndim > 4 or x.size == 0:
+            return super().rotary(x, cosine, sine, inverse)
+        x, cosine, sine = self._readable(x, cosine, sine)
+        batch, heads = (1, 1, *x.shape)[-4:-2]
+        (out,) = self._heads([x], (batch, heads, time, width), 1)
+        lanes = row_lanes(half, x, cosine, sine)
+        self.launch(
+            KernelSpec.of(
+                rotary,
+                out=stored_as(out),
+                x=stored_as(x),
+                cosine=stored_as(cosine),
+                sine=stored_as(sine),
+                lanes=lanes,
+                workgroup=_WORKGROUP,
+            ),
+            writes=[out],
+            reads=[x, cosine, sine],
+            values=[
+                *(batch * time, heads, time, half),
+                *_strides(out),
+                *(0, 0, *view_of(x).strides)[-4:-1],
+                *(view_of(table).strides[0] for table in (cosine, sine)),
+                -1.0 if inverse else 1.0,
+            ],
+            groups=grid(-(-x.size // (2 * lanes * _WORKGROUP))),
+            flops=3.0 * x.size,
+        )
+        return Tensor(x.shape, x.dtype, attrs.evolve(view_of(out), strides=view_of(out).strides[-x.ndim :]))
 
     def _row_products(self, call: "_Call", grad: Tensor, out: Tensor) -> Tensor:
         """Returns sum(grad * out) over the last axis."""
@@ -251,10 +359,8 @@ class _Call:
 
     @property
     def score_scales(self) -> list[float]:
-        """What a product of query and key is multiplied by, and with a cap what the tanh of that is."""
-        if self.soft_cap > 0:
-            return [1.0 / (math.sqrt(self.width) * self.soft_cap), self.soft_cap * LOG2_E]
-        return [LOG2_E / math.sqrt(self.width)]
+        """What `Scores` takes."""
+        return _score_scales(self.width, self.soft_cap)
 
     @property
     def stream_tensors(self) -> list[Tensor]:
@@ -292,3 +398,23 @@ def _subgroup(info: DeviceInfo, team: int) -> int | None:
 
 def _strides(*tensors: Tensor) -> list[int]:
     return [stride for tensor in tensors for stride in view_of(tensor).strides[:3]]
+
+
+def _score_scales(width: int, soft_cap: float) -> list[float]:
+    """Returns what a product of query and key is multiplied by, and with a cap what the tanh of that is."""
+    if soft_cap > 0:
+        return [1.0 / (math.sqrt(width) * soft_cap), soft_cap * LOG2_E]
+    return [LOG2_E / math.sqrt(width)]
+
+
+def _parts(pairs: int, capacity: int) -> int:
+    """Returns into how many parts a cache is divided, so that a device has enough to do."""
+    return max(1, min(_WORKGROUPS_WANTED // pairs, capacity // _LEAST_KEYS))
+
+
+def _cache_team(info: DeviceInfo, width: int, vectors: int) -> int:
+    """Returns how many invocations share a key of a cache: within a subgroup, if the teams' results have room."""
+    team = min(1 << (vectors - 1).bit_length(), info.subgroup_size)
+    while team < _WORKGROUP and 4 * (_WORKGROUP // team * (width + 2) + _CACHED_TOTALS) > info.limits.shared_memory:
+        team *= 2
+    return team
