@@ -1,5 +1,6 @@
 """The memory of a backend that plans it, asked for without training."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,9 +27,13 @@ LARGE = ModelConfig(vocab_size=400_000, block_size=8, n_layer=1, n_embd=256, n_h
 
 
 class PlannedProgram(Program):
-    def __init__(self, name: str, inputs: Sequence[Any], additive: bool, peak: int) -> None:
+    def __init__(self, name: str, inputs: Sequence[Any], additive: bool, peak: int, count: int | None) -> None:
         super().__init__(name, inputs, additive=additive)
-        self._peak = peak
+        self._peak, self._count = peak, count
+
+    @property
+    def dispatches(self) -> int | None:
+        return self._count
 
     @property
     def peak_bytes(self) -> int:
@@ -46,6 +51,8 @@ class Planner(CpuRef):
     lanes = 1
     looks = True
     """Whether it goes through steps, which computes them."""
+    counts: int | None = None
+    """What its programs say they start."""
 
     def __init__(self) -> None:
         self.counted: int | None = None
@@ -77,7 +84,7 @@ class Planner(CpuRef):
         if self.looks:
             function(*(super(Planner, self).upload(array) for array in example_inputs))
         peak, self.counted = self.counted * self.lanes, None
-        return PlannedProgram(name, example_inputs, options.get("additive", False), peak)
+        return PlannedProgram(name, example_inputs, options.get("additive", False), peak, self.counts)
 
     def _tensor(self, values: Any, dtype: DType) -> Tensor:
         tensor = super()._tensor(values, dtype)
@@ -152,3 +159,39 @@ def test_the_text_says_what_is_exact_and_the_warning_is_about_the_plan() -> None
     planned = attrs.evolve(made, planned=attrs.evolve(made.planned, programs={"accumulate": 2**40}))
     assert any("training needs about 1 TiB" in warning for warning in plan_warnings(planned, machine_bytes=2**35))
     assert planned.to_json()["plannedMemoryBytes"]["programs"] == {"accumulate": 2**40}
+
+
+class Separate(Planner):
+    """Has memory of its own."""
+
+    in_host_memory = False
+    counts = 1234
+
+    @property
+    def memory_bytes(self) -> int:
+        return 2**20
+
+
+def test_the_memory_of_a_device_is_apart_from_that_of_the_host() -> None:
+    made = make_plan(Separate())
+    planned = made.planned
+    assert planned is not None
+    assert planned.peak == made.peak_bytes == planned.tensors + sum(planned.programs.values())
+    assert planned.host == planned.checkpoint + (planned.process or 0)
+    text = "\n".join(plan_lines(made))
+    assert "device memory in f32 on planner of tests (exact)\n" in text
+    assert re.search(r"  program `accumulate` +\S+ [KM]iB, 1,234 dispatches\n", text)
+    assert re.search(r"  at most +\S+ [KM]iB of 1 MiB\nmemory of the host\n  checkpoint ", text)
+    assert planned.to_json()["dispatches"] == dict.fromkeys(planned.programs, 1234)
+    assert (planned.to_json()["onHost"], planned.to_json()["available"]) == (False, 2**20)
+    assert plan_warnings(made, machine_bytes=1) == plan_warnings(made)  # the host's memory is not what is needed
+    large = attrs.evolve(made, planned=attrs.evolve(planned, programs={"accumulate": 2**30}))
+    assert any("about 1 GiB, and the device has 1 MiB: lower" in warning for warning in plan_warnings(large))
+
+
+def test_a_backend_that_counts_no_dispatches_has_none() -> None:
+    made = make_plan(Planner())
+    assert made.planned is not None
+    assert made.planned.dispatches == {}
+    assert "dispatches" not in "\n".join(plan_lines(made))
+    assert CpuRef().record(list, [], name="nothing").dispatches is None

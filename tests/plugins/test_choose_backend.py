@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import attrs
 import pytest
 
 from alpha_core.descriptors import BackendInfo
-from alpha_core.errors import BackendError, NotInstalledError
+from alpha_core.errors import BackendError, NotInstalledError, PluginError, UnknownNameError
 from alpha_core.hookspecs import hookimpl
 from alpha_core.plugins import Plugins, load_plugins
 
@@ -166,3 +167,35 @@ def test_without_the_default_rule_a_name_is_asked_for() -> None:
     plugins.register(bringing(backend("slow")), name="machines")
     with pytest.raises(BackendError, match="no plugin chose a backend"):
         plugins.choose_backend()
+
+
+def test_a_planner_is_there_although_its_backend_is_not() -> None:
+    plugins = load_plugins([])
+    opened: list[str] = []
+    infos = [
+        BackendInfo(
+            name="gpu",
+            summary="a GPU",
+            load=lambda: opened.append("gpu"),  # type: ignore[arg-type,return-value]
+            load_planner=lambda: opened.append("plan for gpu"),  # type: ignore[arg-type,return-value]
+            unavailable=lambda: "there is none",
+        ),
+        BackendInfo(name="plain", summary="no planner", load=lambda: opened.append("plain")),  # type: ignore[arg-type,return-value]
+    ]
+    plugins.register(SimpleNamespace(register_backends=hookimpl(lambda: infos)), name="two")
+    for name in ("gpu", "plain", "auto"):
+        plugins.load_planner(name)
+    assert opened == ["plan for gpu", "plain", "plain"]
+    with pytest.raises(UnknownNameError, match="unknown backend `gpus`"):
+        plugins.load_planner("gpus")
+
+
+def test_a_planner_that_fails_names_its_plugin() -> None:
+    def fails() -> Any:
+        raise ValueError("no luck")
+
+    plugins = Plugins()
+    info = BackendInfo(name="gpu", summary="a GPU", load=fails, load_planner=fails)
+    plugins.register(SimpleNamespace(register_backends=hookimpl(lambda: [info])), name="bad")
+    with pytest.raises(PluginError, match="backend `gpu` of plugin `bad` cannot be loaded: ValueError: no luck"):
+        plugins.load_planner("gpu")

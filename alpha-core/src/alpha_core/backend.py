@@ -35,6 +35,11 @@ class Backend(DecodingOps):
     """Whether programs run on while the caller goes on, so that it pays to hand over work before results are read."""
 
     @property
+    def memory_bytes(self) -> int | None:
+        """Bytes of the memory of its own that tensors lie in; None for the host's, and where nobody knows."""
+        return None
+
+    @property
     def description(self) -> str:
         """One line about what computes, for logs: device, driver, threads."""
         return self.name

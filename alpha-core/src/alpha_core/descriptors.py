@@ -50,12 +50,14 @@ class BackendInfo(Info):
 
     `unsuited` says in one line why `auto` should pass over a backend that does run here, such as one for GPUs on a
     machine with none but a software device, or returns None. It is asked when `auto` gets that far down, never by a
-    listing, so it may ask the system for its devices.
+    listing, so it may ask the system for its devices. `load_planner` opens a backend that records programs and never
+    runs one, also on machines where `load` cannot: `alpha plan` takes it.
     """
 
     load: "Callable[[], Backend]"
     priority: int = 0
     unsuited: Callable[[], str | None] = _available
+    load_planner: "Callable[[], Backend] | None" = None
 
 
 @attrs.frozen(kw_only=True)

@@ -50,6 +50,8 @@ class Kind(Generic[T]):
     """What using an unavailable part raises."""
     checks: tuple[str, ...] = ("unavailable",)
     """The functions of the descriptor that return a reason or None."""
+    loads: tuple[str, ...] = ("load",)
+    """The functions of the descriptor that return a part; all but `load` may be None."""
 
     @property
     def hook(self) -> str:
@@ -62,6 +64,7 @@ BACKEND = Kind(
     info=BackendInfo,
     unavailable_error=BackendError,
     checks=("unavailable", "unsuited"),
+    loads=("load", "load_planner"),
 )
 TOKENIZER = Kind(name="tokenizers", label="tokenizer", info=TokenizerInfo)
 ACTIVATION = Kind(name="activations", label="activation", info=ActivationInfo)

@@ -41,6 +41,7 @@ from alpha_core.registry import Registry, reason_of
 from alpha_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from alpha_core.backend import Backend
     from alpha_core.tokenizer import Tokenizer
 
 __all__ = ["ENVIRONMENT_VARIABLE", "PluginRecord", "Plugins", "load_plugins"]
@@ -171,6 +172,16 @@ class Plugins:
         unsuited = [f"`{info.name}`: {reason}" for info in available if (reason := info.unsuited()) is not None]
         message = f"no backend suits this machine ({'; '.join(unsuited)})" if unsuited else "no plugin chose a backend"
         raise BackendError(message, hint=f"name one: there are {_listed(self.backends.names)}")
+
+    def load_planner(self, name: str = "auto") -> "Backend":
+        """Opens the backend that `choose_backend` returns, to record programs with it and to run none.
+
+        One that can plan without its device is opened so, also where it is unavailable. Raises what `choose_backend`
+        and `load` do.
+        """
+        named = next((info for info in self.backends if info.name == name), None)
+        info = named if named is not None and named.load_planner is not None else self.choose_backend(name)
+        return (info.load_planner or info.load)()
 
     def load_tokenizer(self, artifacts: Mapping[str, Any]) -> "Tokenizer":
         """Rebuilds a tokenizer from its artifacts; their `type` says which class does it.

@@ -32,6 +32,11 @@ class Program(ABC):
         """
         return None
 
+    @property
+    def dispatches(self) -> int | None:
+        """How many kernels a call starts, known before the first one; None where nobody counts them."""
+        return None
+
     def __call__(self, *inputs: npt.NDArray[Any]) -> list[Tensor]:
         """Runs the step. The returned tensors are valid until the program is called again."""
         self._check(inputs)

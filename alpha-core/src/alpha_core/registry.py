@@ -96,15 +96,18 @@ def reason_of(error: BaseException) -> str:
 def _guarded(info: T, kind: Kind[T], owner: str) -> T:
     """Wraps the plugin's own functions, so that an error in them names the plugin."""
 
-    def load() -> Any:
-        try:
-            return info.load()
-        except AlphaError:
-            raise
-        except Exception as error:
-            raise PluginError(
-                f"{kind.label} `{info.name}` of plugin `{owner}` cannot be loaded: {reason_of(error)}"
-            ) from error
+    def guarded_load(load: Callable[[], Any]) -> Callable[[], Any]:
+        def loaded() -> Any:
+            try:
+                return load()
+            except AlphaError:
+                raise
+            except Exception as error:
+                raise PluginError(
+                    f"{kind.label} `{info.name}` of plugin `{owner}` cannot be loaded: {reason_of(error)}"
+                ) from error
+
+        return loaded
 
     def guarded(check: Callable[[], str | None]) -> Callable[[], str | None]:
         def checked() -> str | None:
@@ -116,4 +119,7 @@ def _guarded(info: T, kind: Kind[T], owner: str) -> T:
         return checked
 
     checks = {name: guarded(getattr(info, name)) for name in kind.checks}
-    return attrs.evolve(info, load=load, **checks)
+    given = {name: getattr(info, name) for name in kind.loads}
+    loads = {name: guarded_load(load) for name, load in given.items() if load is not None}
+    functions: dict[str, Any] = {**loads, **checks}
+    return attrs.evolve(info, **functions)

@@ -45,11 +45,15 @@ class Helios(HeliosOps):
         self.compiler = Compiler(self.device)
         self.queue = EagerQueue(self.device, self.compiler)
         measures = os.environ.get("ALPHA_HELIOS_TUNE", "") not in ("", "0") if tune is None else tune
-        self.tuner = Tuner(self.device, self.compiler, measures=measures)
+        self.tuner = Tuner(self.device, self.compiler, measures=measures and self.device.computes)
         self.matmul_dtype = DType.f32
         self.tracer: list[Span] | None = None
         if self.device.computes:
             ensure_values(self)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        return self.info.memory_bytes
 
     @property
     def description(self) -> str:

@@ -17,6 +17,12 @@ def _load() -> "Backend":
     return Helios()
 
 
+def _load_planner() -> "Backend":
+    from alpha_helios.planner import load_planner
+
+    return load_planner()
+
+
 def _unavailable() -> str | None:
     from alpha_helios.vulkan.loader import reason_unavailable
 
@@ -43,6 +49,7 @@ def register_backends() -> list[BackendInfo]:
             name="helios",
             summary="GPUs of any maker through Vulkan 1.2, f32, f16 and bf16",
             load=_load,
+            load_planner=_load_planner,
             unavailable=_unavailable,
             unsuited=_unsuited,
             priority=20,

@@ -38,11 +38,19 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         (f"optimizer ({config.train.optimizer})", bytes_text(memory.optimizer)),
     ]
     at_most, checkpoint = ("at most", bytes_text(plan.peak_bytes)), ("checkpoint file", bytes_text(memory.checkpoint))
-    if plan.planned is not None:
+    planned = plan.planned
+    if planned is not None and planned.on_host:
         yield (
-            f"memory in {config.train.precision} on {plan.planned.backend} (exact, but for the process)",
-            [*standing, *_planned(plan.planned), at_most, checkpoint],
+            f"memory in {config.train.precision} on {planned.backend} (exact, but for the process)",
+            [*standing, *_programs(planned), *_host(planned), at_most, checkpoint],
         )
+    elif planned is not None:
+        of = f" of {bytes_text(planned.available)}" if planned.available is not None else ""
+        yield (
+            f"device memory in {config.train.precision} on {planned.backend} (exact)",
+            [*standing, *_programs(planned), ("at most", bytes_text(planned.peak) + of)],
+        )
+        yield "memory of the host", [*_host(planned), checkpoint]
     else:
         estimated = [
             ("activations", bytes_text(memory.activations)),
@@ -67,9 +75,13 @@ def _sections(plan: Plan) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield "time", [(f"at {speed}", f"{duration_text(plan.seconds)}, without evaluations and samples")]
 
 
-def _planned(planned: PlannedMemory) -> Iterator[tuple[str, str]]:
+def _programs(planned: PlannedMemory) -> Iterator[tuple[str, str]]:
     for name, size in planned.programs.items():
-        yield f"program `{name}`", bytes_text(size)
+        count = planned.dispatches.get(name)
+        yield f"program `{name}`", bytes_text(size) + (f", {count:,} dispatches" if count is not None else "")
+
+
+def _host(planned: PlannedMemory) -> Iterator[tuple[str, str]]:
     yield "checkpoint", f"{bytes_text(planned.checkpoint)}, while it is written"
     if planned.process is not None:
         yield "process", f"{bytes_text(planned.process)}, measured: interpreter, libraries, compiled code"

@@ -23,7 +23,7 @@ LONGEST_WARMUP = 0.5
 def plan_warnings(plan: Plan, *, machine_bytes: int | None = None) -> list[str]:
     """Returns the warnings about a plan, a sentence each. `machine_bytes` is the memory that there is, if known."""
     found = [warning(plan) for warning in _WARNINGS]
-    found.append(_memory(plan, machine_bytes) if machine_bytes is not None else None)
+    found.append(_memory(plan, machine_bytes))
     return [text for text in found if text is not None]
 
 
@@ -97,11 +97,15 @@ def _large_vocabulary(plan: Plan) -> str | None:
     )
 
 
-def _memory(plan: Plan, machine_bytes: int) -> str | None:
-    if plan.peak_bytes <= machine_bytes:
+def _memory(plan: Plan, machine_bytes: int | None) -> str | None:
+    planned = plan.planned
+    elsewhere = planned is not None and not planned.on_host
+    available = planned.available if planned is not None and elsewhere else machine_bytes
+    if available is None or plan.peak_bytes <= available:
         return None
+    has = "the device has" if elsewhere else "this machine has"
     return (
-        f"training needs about {bytes_text(plan.peak_bytes)}, and this machine has {bytes_text(machine_bytes)}: lower"
+        f"training needs about {bytes_text(plan.peak_bytes)}, and {has} {bytes_text(available)}: lower"
         " `batch_size` (and raise `accum_steps`), or set `activation_checkpointing`"
     )
 

@@ -30,6 +30,12 @@ class PlannedMemory:
     """Weights, gradients and optimizer state: exact."""
     programs: Mapping[str, int]
     """What each recorded program holds beside them: exact, as the backend planned it."""
+    dispatches: Mapping[str, int]
+    """How many kernels a call of each program starts, where the backend counts them: exact."""
+    on_host: bool
+    """Whether tensors lie in the host's memory."""
+    available: int | None
+    """What the backend has for tensors, if that is memory of its own."""
     checkpoint: int
     """Weights and optimizer state once more, on the host, while they are written: exact."""
     process: int | None
@@ -37,11 +43,17 @@ class PlannedMemory:
 
     @property
     def peak(self) -> int:
-        """The sum: a program keeps what it holds for its next call."""
-        return self.tensors + sum(self.programs.values()) + self.checkpoint + (self.process or 0)
+        """The most that is needed where tensors lie: a program keeps what it holds for its next call."""
+        return self.tensors + sum(self.programs.values()) + (self.host if self.on_host else 0)
+
+    @property
+    def host(self) -> int:
+        """What the host needs beside tensors."""
+        return self.checkpoint + (self.process or 0)
 
     def to_json(self) -> dict[str, object]:
-        return {**attrs.asdict(self), "peak": self.peak}
+        figures = attrs.asdict(self)
+        return {**figures, "onHost": figures.pop("on_host"), "peak": self.peak}
 
 
 def planned_memory(
@@ -66,6 +78,9 @@ def planned_memory(
         backend=backend.description,
         tensors=memory.weights + memory.gradients + memory.optimizer,
         programs={name: program.peak_bytes or 0 for name, program in programs.items()},
+        dispatches={name: count for name, program in programs.items() if (count := program.dispatches) is not None},
+        on_host=backend.in_host_memory,
+        available=backend.memory_bytes,
         checkpoint=memory.weights + memory.optimizer,
         process=process,
     )

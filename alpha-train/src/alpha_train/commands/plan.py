@@ -24,6 +24,7 @@ _EXAMPLES = (
     "alpha plan --data=books/ --tokenizer=bpe-4k --iters=20000 --tokens-per-second=15000",
     "alpha plan --domain=concordance --no-read",
     "alpha plan --backend=cpu --precision=bf16 --batch=16",
+    "alpha plan --backend=helios --no-read",
     "alpha plan --config=run.toml --tokens=300e6 --json",
 )
 
@@ -36,8 +37,8 @@ def add_plan(app: CommandApp) -> None:
         configs=SECTIONS,
         help="Says what a training run will need.\n\nIt takes the settings of `alpha train` and trains nothing:"
         " parameters, memory, floating-point operations, tokens per parameter, passes through the text, and what speaks"
-        " against them. A backend that plans its memory is asked for its plan; nothing runs on it. The text is read and"
-        " tokenized, which training then finds in the cache.",
+        " against them. A backend that plans its memory is asked for its plan; nothing runs on it, and `helios` needs"
+        " no GPU for that. The text is read and tokenized, which training then finds in the cache.",
         examples=_EXAMPLES,
     )
     def plan(
@@ -105,9 +106,9 @@ def _plan(
 
 
 def _backend(plugins: Plugins, name: str) -> "Backend | None":
-    """Returns the backend that would train; None if it is to be chosen and there is none to choose."""
+    """Returns the backend that would train, to plan with; None if it is to be chosen and there is none to choose."""
     try:
-        return plugins.choose_backend(name).load()
+        return plugins.load_planner(name)
     except (BackendError, NotInstalledError) as error:
         if name != "auto":
             raise
