@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 
 def _load() -> "Backend":
     from alpha_helios.backend import Helios
+    from alpha_helios.vulkan.settings import small_ops_limit
 
-    return Helios()
+    limit = small_ops_limit()
+    if not limit:
+        return Helios()
+    from alpha_core.plugins import load_plugins
+    from alpha_helios.small_ops import SmallOps
+
+    return SmallOps(load_plugins().backends.get("cpu_ref").load(), limit)
 
 
 def _load_planner() -> "Backend":

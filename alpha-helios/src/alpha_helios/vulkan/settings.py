@@ -4,7 +4,7 @@ import os
 
 from alpha_core.errors import BackendError
 
-__all__ = ["memory_limit", "wait_limit"]
+__all__ = ["memory_limit", "small_ops_limit", "wait_limit"]
 
 _DEFAULT_TIMEOUT = 60.0  # seconds; a step takes less than one
 
@@ -13,6 +13,12 @@ def memory_limit() -> int | None:
     """Returns `ALPHA_HELIOS_MEMORY_BYTES`, the most that one device may hold, or None."""
     number = _positive("ALPHA_HELIOS_MEMORY_BYTES", "a number of bytes")
     return None if number is None else int(number)
+
+
+def small_ops_limit() -> int:
+    """Returns `ALPHA_HELIOS_SMALL_OPS`, the elements up to which ops run on the processor, or 0."""
+    number = _positive("ALPHA_HELIOS_SMALL_OPS", "a number of elements")
+    return 0 if number is None else int(number)
 
 
 def wait_limit() -> float:
