@@ -9,6 +9,10 @@ import numpy.typing as npt
 
 from alpha_core.dtype import DType, bf16_bits, bf16_values
 from alpha_core.errors import BackendError
+from alpha_core.tensor import Tensor
+from alpha_helios.coop import coop_variants
+from alpha_helios.coop2 import tensor_variants
+from alpha_helios.product import Problem, Task
 from alpha_helios.vulkan.errors import DeviceLostError, DeviceTimeoutError
 
 if TYPE_CHECKING:
@@ -168,6 +172,40 @@ def _short_product(dtype: DType) -> "Compute":
     return compute
 
 
+def _matrices(path: str) -> "Compute":
+    """A product by each kernel of a path that the device takes, of operands with and without edges that are aligned."""
+
+    def compute(backend: "Helios", rng: np.random.Generator) -> tuple[Array, Array]:
+        arrays = _random(rng, 141, 72), _random(rng, 72, 133)
+        got, want = [], []
+        for dtype in (DType.f16, DType.bf16):
+            a, b = (_stored(backend, array, dtype) for array in arrays)
+            right = np.matmul(*(backend.download(x).astype(np.float64) for x in (a, b)))
+            problem = Problem.of(a, b, False, False, right.shape)
+            task = Task(problem, backend.empty(right.shape), backend.empty, dtype.value)
+            for variant in (*coop_variants(task, backend.info), *tensor_variants(task, backend.info)):
+                if variant.parts == 1 and str(variant).startswith(f"{path} "):
+                    for launch in variant.launches(task):
+                        backend.run(launch)
+                    got.append(backend.download(task.out))
+                    want.append(right)
+        return np.array(got), np.array(want)
+
+    return compute
+
+
+def _stored(backend: "Helios", array: Array, dtype: DType) -> Tensor:
+    """Uploads f32 numbers that are stored in 16 bits."""
+    before = backend.matmul_dtype
+    backend.matmul_dtype = dtype
+    try:
+        tensor = backend.activation(array.shape)
+    finally:
+        backend.matmul_dtype = before
+    backend.assign(tensor, backend.upload(array))
+    return tensor
+
+
 def _bytes(backend: "Helios", rng: np.random.Generator) -> tuple[Array, Array]:
     x, weight, scale = _random(rng, 2, 96), rng.integers(-127, 128, (40, 96)).astype(np.int8), _random(rng, 40)
     got = backend.quantized_matmul(backend.upload(x), backend.upload(weight), backend.upload(scale))
@@ -194,6 +232,8 @@ CHECKS = (
     Check("16bit", "rounding to bf16", _rounded(DType.bf16), 0.0),
     Check("16bit", "a product of f16", _short_product(DType.f16), 2e-3),
     Check("16bit", "a product of bf16", _short_product(DType.bf16), 1.5e-2),
+    Check("coop", "a product by matrices", _matrices("coop"), 1e-4),
+    Check("coop2", "a product by matrices", _matrices("coop2"), 1e-4),
     Check("8bit", "a product with weights in bytes", _bytes),
 )
 """In this order: without right transfers there is nothing to look at."""

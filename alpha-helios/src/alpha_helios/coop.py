@@ -10,7 +10,16 @@ from alpha_helios.kernels.tile import Side
 from alpha_helios.product import Matrix, Task
 from alpha_helios.vulkan.device_info import DeviceInfo
 
-__all__ = ["BY_ELEMENT", "FEATURES", "CoopTiled", "coop_variants", "fragments", "lacking_fragments"]
+__all__ = [
+    "BY_ELEMENT",
+    "FEATURES",
+    "CoopTiled",
+    "component_features",
+    "coop_variants",
+    "fragments",
+    "in_groups",
+    "lacking_fragments",
+]
 
 FEATURES = (
     "cooperativeMatrix",
@@ -85,8 +94,8 @@ class CoopTiled(Blocked):
             gemm_coop,
             tile=self.tile,
             fragment=self.fragment,
-            left=_in_groups(left, problem.a),
-            right=_in_groups(right, problem.b),
+            left=in_groups(left, problem.a, task.rounded),
+            right=in_groups(right, problem.b, task.rounded),
             finish=task.finish,
             lanes=task.lanes,
             ragged=problem.length % tile.depth > 0,
@@ -97,9 +106,14 @@ class CoopTiled(Blocked):
         )
 
 
+def component_features(dtype: str) -> frozenset[str]:
+    """Returns all features of Vulkan that kernels for operands of a dtype need."""
+    return frozenset({*FEATURES, *_COMPONENT[dtype]})
+
+
 def fragments(info: DeviceInfo, dtype: str) -> list[Fragment]:
     """Returns the products of factors of a dtype, with sums in f32, that subgroups compute; large ones first."""
-    if not {*FEATURES, *_COMPONENT[dtype]} <= info.features:
+    if not component_features(dtype) <= info.features:
         return []
     able = {
         Fragment(shape.m, shape.n, shape.k)
@@ -122,10 +136,10 @@ def coop_variants(task: Task, info: DeviceInfo) -> list[Blocked]:
     if task.rounded not in _COMPONENT:
         return []
     along = (task.problem.a.along, task.problem.b.along)
+    offered = fragments(info, task.rounded)
     found: list[Blocked] = []
     for name, tile in COOP_TILES.items():
-        able = (one for one in fragments(info, task.rounded) if _fits(tile, one, along, info))
-        fragment = next(able, None)
+        fragment = next((one for one in offered if _fits(tile, one, along, info)), None)
         if fragment is None:
             continue
         for by_element in (False, True) if BY_ELEMENT in info.features else (False,):
@@ -155,6 +169,6 @@ def _fits(tile: CoopTile, fragment: Fragment, along: tuple[str, str], info: Devi
     )
 
 
-def _in_groups(side: Side, matrix: Matrix) -> Side:
-    """Reads 16 bytes of 16-bit operands at once where they are aligned."""
-    return attrs.evolve(side, lanes=GROUP) if matrix.aligned(GROUP) else side
+def in_groups(side: Side, matrix: Matrix, dtype: str) -> Side:
+    """Returns a side whose elements become factors of a dtype, read 8 at once where they are aligned."""
+    return attrs.evolve(side, rounded=dtype, lanes=GROUP if matrix.aligned(GROUP) else side.lanes)

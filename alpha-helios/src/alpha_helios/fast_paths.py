@@ -12,6 +12,7 @@ import attrs
 
 from alpha_core.errors import BackendError
 from alpha_core.suggest import did_you_mean
+from alpha_helios import coop
 from alpha_helios.vulkan.device import Device
 from alpha_helios.vulkan.device_info import DeviceInfo
 
@@ -32,6 +33,8 @@ class FastPath:
     summary: str
     features: tuple[str, ...] = ()
     """It needs all of them, and no kernel uses the first one where it is off."""
+    builds_on: tuple[str, ...] = ()
+    """Other paths without which it is off."""
     more: Callable[[DeviceInfo], str | None] = _nothing
     """Why a device that has the features cannot take it, or None."""
 
@@ -53,6 +56,19 @@ FAST_PATHS = (
         ("storageBuffer16BitAccess", "shaderInt16"),
     ),
     FastPath("8bit", "weights are stored in 8 bits, for sampling", ("storageBuffer8BitAccess", "shaderInt8")),
+    FastPath(
+        "coop",
+        "products of f16 and bf16 are computed by cooperative matrices",
+        coop.FEATURES,
+        builds_on=("subgroups", "16bit"),
+        more=coop.lacking_fragments,
+    ),
+    FastPath(
+        "coop2",
+        "their sums are finished where they are; the device brings what workgroups multiply, where it can",
+        (coop.BY_ELEMENT,),
+        builds_on=("coop",),
+    ),
     FastPath("transfers", "large transfers have a queue of their own, beside kernels"),
     FastPath("mapped", "memory that host and device share is written in place"),
 )
@@ -96,6 +112,8 @@ class Paths:
         unwanted = disabled()
         for path in FAST_PATHS:
             reason = path.lacking(self._whole) or self._lacking(path.name)
+            if path.name in self.off:
+                continue  # something that it builds on is off
             if path.name in unwanted:
                 self.switch_off(path.name, f"`{_VARIABLE}` names it")
             elif reason is not None:
@@ -115,8 +133,11 @@ class Paths:
         return [path.name for path in FAST_PATHS if path.name not in self.off]
 
     def switch_off(self, name: str, reason: str) -> None:
-        """Does without a path from now on."""
+        """Does without a path, and without those that build on it, from now on."""
         self.off[name] = reason
+        for path in FAST_PATHS:
+            if name in path.builds_on and path.name not in self.off:
+                self.switch_off(path.name, f"it builds on `{name}`, which is off")
         self._device.info = restricted(self._whole, self.off)
         if name == "transfers":
             self._device.drop_transfer_queue()
@@ -125,8 +146,11 @@ class Paths:
 
     @contextmanager
     def only(self, *names: str) -> Iterator[None]:
-        """Does without the features of all paths but these, for a while."""
-        others = [path.name for path in FAST_PATHS if path.name not in names]
+        """Does without the features of all paths but these and what they build on, for a while."""
+        kept = set(names)
+        for path in reversed(FAST_PATHS):  # a path stands after those that it builds on
+            kept.update(path.builds_on if path.name in kept else ())
+        others = [path.name for path in FAST_PATHS if path.name not in kept]
         self._device.info = restricted(self._whole, {*self.off, *others})
         try:
             yield

@@ -8,6 +8,7 @@ from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.storage import stored_dtype
 from alpha_helios.blocked import BYTES, START, WORKGROUP, Blocked, Variant, cores, divisions, moved_bytes
 from alpha_helios.coop import coop_variants
+from alpha_helios.coop2 import tensor_variants
 from alpha_helios.grid import grid
 from alpha_helios.kernels.gemv import MOST_ROWS, gemv, widths
 from alpha_helios.kernels.matmul import gemm
@@ -165,7 +166,7 @@ def variants(task: Task, info: DeviceInfo) -> list[Variant]:
     for name in able:
         divided = [Tiled(name, parts) for parts in divisions(task.problem.length)]
         found += sorted(divided, key=lambda variant: variant.cycles(task.problem, info))[:_MEASURED]
-    found += coop_variants(task, info)
+    found += [*coop_variants(task, info), *tensor_variants(task, info)]
     found += Streamed.all_of(task, info)
     cycles = {variant: variant.cycles(task.problem, info) for variant in found}
     least = min(cycles.values())

@@ -61,7 +61,7 @@ def validated(kernel: Kernel) -> Binary:
 
 def validate(binary: Binary) -> bytes:
     """Has `spirv-val` accept a module, and returns it as the tools know it."""
-    known = _with_halves(binary.code) if "shaderBFloat16Type" in binary.requirements else binary.code
+    known = with_halves(binary.code) if "shaderBFloat16Type" in binary.requirements else binary.code
     run_tool("spirv-val", known, "--target-env", "vulkan1.2")
     return known
 
@@ -79,7 +79,7 @@ def _read(line: str) -> tuple[str, tuple[int, ...]]:
     return name.removeprefix("Op"), tuple(ids)
 
 
-def _with_halves(code: bytes) -> bytes:
+def with_halves(code: bytes) -> bytes:
     """Makes bfloat16 the half-precision float of the same size: tools of 2025.1 do not know SPV_KHR_bfloat16 yet."""
     words = struct.unpack(f"<{len(code) // 4}I", code)
     changed = list(words[:5])

@@ -203,11 +203,11 @@ def _pitch(along: str, width: int, depth: int) -> tuple[int, int]:
 
 def _converted(k: Kernel, source: Elements, side: Side) -> Value:
     """Reads `side.lanes` neighbours that are stored as something else and rounds them, as words."""
-    bits = k.to_f16_bits if side.rounded == "f16" else k.to_bf16_bits
+    word = k.f16_word if side.rounded == "f16" else k.bf16_word
 
     def halves(index: int, lanes: int) -> Value:
         value = source.load(index, lanes)
-        return k.widen_unsigned(bits(value if value.type.is_float else k.convert(value, f32)), i32)
+        return word(value if value.type.is_float else k.convert(value, f32))
 
     if side.lanes == 1:
         return halves(0, 0)

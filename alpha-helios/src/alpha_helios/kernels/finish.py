@@ -46,7 +46,7 @@ class Output:
 
     def __init__(self, k: Kernel, finish: Finish) -> None:
         self.k, self.finish = k, finish
-        self._out = elements(k, finish.out)
+        self.out = elements(k, finish.out)
         self._activated = finish.activated and elements(k, finish.activated)
 
     def take_reads(self) -> None:
@@ -74,7 +74,7 @@ class Output:
             return Elements(Pointer(next(places), one.place.element, readonly=one.place.readonly), one.stored)
 
         other = copy(self)
-        other._out, other._activated = moved(self._out), self._activated and moved(self._activated)
+        other.out, other._activated = moved(self.out), self._activated and moved(self._activated)
         other._scale, other._bias = self._scale and moved(self._scale), self._bias and moved(self._bias)
         other._coefficients = {name: moved(one) for name, one in self._coefficients.items()}
         other._residual = self._residual and moved(self._residual)
@@ -82,7 +82,7 @@ class Output:
 
     def _all(self) -> list[Elements]:
         combined = (self._scale, self._bias, *self._coefficients.values(), self._residual)
-        return [one for one in (self._out, self._activated, *combined) if one]
+        return [one for one in (self.out, self._activated, *combined) if one]
 
     def store(self, sums: Value, index: Value, column: Value) -> None:
         """Finishes a sum, or a vector of neighbours, that belongs at `index` of the output, in `column` of its row."""
@@ -91,15 +91,15 @@ class Output:
             sums = sums * self._scale.load(column, lanes)
         product = rounded(k, sums, finish.product)
         if finish.add:
-            self._out.store(index, self._out.load(index, lanes) + product)
+            self.out.store(index, self.out.load(index, lanes) + product)
             return
         biased = product + self._bias.load(column, lanes) if self._bias else product
         if finish.expression is not None and self._activated:
-            self._out.store(index, product)
+            self.out.store(index, product)
 
             coefficients = {name: place.load(column, lanes) for name, place in self._coefficients.items()}
             self._activated.store(index, evaluate(k, finish.expression, biased, coefficients))
         elif self._residual:
-            self._out.store(index, self._residual.load(index, lanes) + rounded(k, biased, finish.biased))
+            self.out.store(index, self._residual.load(index, lanes) + rounded(k, biased, finish.biased))
         else:
-            self._out.store(index, biased)
+            self.out.store(index, biased)

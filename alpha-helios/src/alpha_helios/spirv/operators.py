@@ -166,7 +166,11 @@ class Operators(Builder):
 
     def to_bf16_bits(self, x: Value) -> Value:
         """Rounds f32 to bfloat16, to nearest even; NaN stays NaN, quiet. Returns i16."""
-        return self.widen_unsigned(self._bf16_word(x) >> 16, i16)
+        return self.widen_unsigned(self.bf16_word(x), i16)
+
+    def bf16_word(self, x: Value) -> Value:
+        """The bits of `to_bf16_bits` as i32; needs no integers of 16 bits."""
+        return self._bf16_word(x) >> 16
 
     def round_to_bf16(self, x: Value) -> Value:
         """The f32 that `from_bf16_bits` gives for `to_bf16_bits`; needs no integers of 16 bits."""
@@ -199,14 +203,14 @@ class Operators(Builder):
 
         Vulkan leaves the rounding of `convert(x, f16)` to the device.
         """
-        return self.widen_unsigned(self._half(x), i16)
+        return self.widen_unsigned(self.f16_word(x), i16)
 
     def round_to_f16(self, x: Value) -> Value:
         """The f32 that `from_f16_bits` gives for `to_f16_bits`; needs no integers of 16 bits."""
-        return self._from_half(self._half(x))
+        return self._from_half(self.f16_word(x))
 
-    def _half(self, x: Value) -> Value:
-        """A word whose lower half is the half-precision number."""
+    def f16_word(self, x: Value) -> Value:
+        """The bits of `to_f16_bits` as i32; needs no integers of 16 bits."""
         self.need("to_f16_bits", x, "f32", x.type.scalar == f32)
         bits = self.bitcast(x, i32)
         size = bits & 0x7FFFFFFF
