@@ -41,10 +41,10 @@ BY_ELEMENT = "cooperativeMatrixPerElementOperations"
 _MULTIPLY_ADDS = 1024
 """Of a processor in a cycle, 8 times those without matrices: 4 units with 256 each, as in GPUs since 2020."""
 _EFFICIENCY = {
-    "256x128x32": 0.7,
-    "256x128x16": 0.65,
-    "128x128x32": 0.65,
-    "128x128x32 by 8": 0.6,
+    "256x128x32": 0.75,
+    "256x128x16": 0.7,
+    "128x128x32": 0.6,
+    "128x128x32 by 8": 0.55,
     "128x64x32": 0.5,
     "64x64x32": 0.4,
     "32x64x32": 0.25,

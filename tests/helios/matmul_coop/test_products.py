@@ -69,6 +69,16 @@ def test_products_of_every_size_are_right(coop: Helios, by_element: bool) -> Non
 
 
 @by_element
+def test_more_matrices_for_each_subgroup_are_right(coop: Helios, by_element: bool) -> None:
+    a, b = operands(np.random.default_rng(0), 50, 69, 70, True, False)
+    task = _task(coop, coop.upload(a), coop.upload(b), True, False, (50, 70))
+    variant = attrs.evolve(_variant(coop, task, by_element), tile="16x64x32")
+    left, right = rounded(a, DType.f16), rounded(b, DType.f16)
+    difference = np.abs(_computed(coop, task, variant) - exact(left, right, transpose_a=True))
+    assert (difference <= bound(left, right, True, False)).all()
+
+
+@by_element
 def test_batches_and_parts_are_right(coop: Helios, by_element: bool) -> None:
     @settings(checked, max_examples=12)
     @given(st.sampled_from([(2,), (2, 3)]), st.integers(1, 5), st.sampled_from(straddling([64])), flags, flags)
