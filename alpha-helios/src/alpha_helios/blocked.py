@@ -44,6 +44,10 @@ class Variant(ABC):
     def cycles(self, problem: Problem, info: DeviceInfo) -> float:
         """Returns about how long it takes."""
 
+    def reads(self, problem: Problem, usual: Problem) -> bool:
+        """Whether operands may lie as in `problem`, for the bits that it gives if they are contiguous, as in `usual`."""
+        return True
+
 
 class Blocked(Variant):
     """Blocks of the result; each sum in one part or in several, which are added at the end."""

@@ -9,7 +9,7 @@ from alpha_helios.coop import BY_ELEMENT, component_features, in_groups
 from alpha_helios.kernels.finish import Finish
 from alpha_helios.kernels.matmul_coop2 import TENSOR_TILES, TensorTile, gemm_coop2
 from alpha_helios.kernels.tile import Side
-from alpha_helios.product import Matrix, Task
+from alpha_helios.product import Matrix, Problem, Task
 from alpha_helios.vulkan.device_info import DeviceInfo
 
 __all__ = ["TENSOR_FEATURES", "TensorTiled", "tensor_variants"]
@@ -45,6 +45,9 @@ class TensorTiled(Blocked):
         name = f"coop2 {self.tile} of a workgroup"
         return name if self.parts == 1 else f"{name} in {self.parts} parts"
 
+    def reads(self, problem: Problem, usual: Problem) -> bool:
+        return _tensors_near(problem)
+
     @property
     def block(self) -> tuple[int, int, int]:
         tile = TENSOR_TILES[self.tile]
@@ -72,6 +75,10 @@ class TensorTiled(Blocked):
         )
 
 
+def _tensors_near(problem: Problem) -> bool:
+    return all(_near(matrix) for matrix in (problem.a, problem.b)) and 4 * problem.rows * problem.columns < _NEAR
+
+
 def tensor_variants(task: Task, info: DeviceInfo) -> list[Blocked]:
     """Returns the ways to compute a product so; none where operands are not stored in what they are rounded to."""
     problem, dtype = task.problem, task.rounded
@@ -80,7 +87,7 @@ def tensor_variants(task: Task, info: DeviceInfo) -> list[Blocked]:
         return []
     if not {*TENSOR_FEATURES, *component_features(dtype)} <= info.features:
         return []
-    if not all(_near(matrix) for matrix in (problem.a, problem.b)) or 4 * problem.rows * problem.columns >= _NEAR:
+    if not _tensors_near(problem):
         return []
     found: list[Blocked] = []
     for name, tile in TENSOR_TILES.items():

@@ -113,6 +113,13 @@ class Streamed(Variant):
             raise ValueError(f"{task.key} has neither few rows nor one column")
         return [finished(attrs.evolve(task, problem=problem), self._product)]
 
+    def reads(self, problem: Problem, usual: Problem) -> bool:
+        few, wanted = _few_rows(problem), _few_rows(usual)
+        if few is None or wanted is None:
+            return False
+        # How many elements are read at once decides in which order they are added up.
+        return (few.rows, _width(few)) == (wanted.rows, _width(wanted))
+
     def cycles(self, problem: Problem, info: DeviceInfo) -> float:
         multiplying = 2.0 * problem.rows * problem.columns * problem.length / _MULTIPLY_ADDS
         cycles = max(moved_bytes(problem) / BYTES, multiplying)

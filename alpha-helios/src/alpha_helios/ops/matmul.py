@@ -1,8 +1,10 @@
 """Matrix products."""
 
+import attrs
+
 from alpha_core.dtype import DType
 from alpha_core.errors import ShapeError
-from alpha_core.recording.storage import stored_dtype
+from alpha_core.recording.storage import Buffer, View, row_major, stored_bytes, stored_dtype, view_of
 from alpha_core.shape import matmul_shape, require_dtype, require_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.kernels.gemv import MOST_ROWS
@@ -32,7 +34,7 @@ class MatmulKernels(ReductionKernels):
         a, b = self._operand(a, rows, columns), self._operand(b, columns, rows)
         if batch_axes(a, b, transpose_a, transpose_b, shape) > MOST_BATCH_AXES:
             a, b = (self.contiguous(self.broadcast_to(x, (*shape[:-2], *x.shape[-2:]))) for x in (a, b))
-        self._multiply(Problem.of(a, b, transpose_a, transpose_b, shape), out)
+        self._multiply(a, b, transpose_a, transpose_b, out)
         return out
 
     def quantized_matmul(self, x: Tensor, weight: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -48,7 +50,7 @@ class MatmulKernels(ReductionKernels):
         out = self.activation(shape)
         if out.size:
             x, weight = self._operand(x, *shape), weight if is_readable(weight) else self._copied(weight)
-            self._multiply(Problem.of(x, weight, False, True, shape), out, scale)
+            self._multiply(x, weight, False, True, out, scale)
         return out
 
     def _operand(self, x: Tensor, lines: int, others: int) -> Tensor:
@@ -60,11 +62,22 @@ class MatmulKernels(ReductionKernels):
             return rounded
         return x if is_readable(x) else self._copied(x)
 
-    def _multiply(self, problem: Problem, out: Tensor, scale: Tensor | None = None) -> None:
-        """Launches a product; `scale` is that of its columns."""
-        epilogue = Epilogue(stored_dtype(out).value, scale)
-        task = Task(problem, out, self.empty, self.matmul_dtype.value, epilogue=epilogue)
+    def _multiply(
+        self, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool, out: Tensor, scale: Tensor | None = None
+    ) -> None:
+        """Launches a product; `scale` is that of its columns.
+
+        The variant is that of contiguous operands, which ops called one by one have: a recorded step, in which operands
+        are views, gets the same bits.
+        """
+        flags, epilogue = (transpose_a, transpose_b, out.shape), Epilogue(stored_dtype(out).value, scale)
+        usual = Problem.of(_contiguous_one(a), _contiguous_one(b), *flags)
+        task = Task(usual, out, self.empty, self.matmul_dtype.value, epilogue=epilogue)
         variant = self.tuner.choose(task.key, variants(task, self.info), lambda one: one.launches(task))
+        problem = Problem.of(a, b, *flags)
+        if not variant.reads(problem, usual):
+            problem = Problem.of(self.contiguous(a), self.contiguous(b), *flags)
+        task = attrs.evolve(task, problem=problem)
         for launch in variant.launches(task):
             self.launch(
                 launch.spec,
@@ -77,3 +90,8 @@ class MatmulKernels(ReductionKernels):
                 into=launch.into,
                 extended=launch.extended,
             )
+
+
+def _contiguous_one(x: Tensor) -> Tensor:
+    """Returns a tensor like x whose elements stand in row-major order, to look at and not to read."""
+    return Tensor(x.shape, x.dtype, View(Buffer(stored_bytes(x)), row_major(x.shape), stored=view_of(x).stored))
