@@ -1,6 +1,6 @@
 """Who watches a run: observers, called by the training loop, and metric sinks, each on a thread of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ class MetricSink(Observer):
     """An observer that stores or shows a run, selected by name (`--sinks=console,jsonl`).
 
     Its methods run on a thread of its own, in order, behind a bounded queue: a slow sink loses what does not fit, a
-    failing one is switched off; both are named, and neither slows or stops training. A complete sink plugin:
+    failing one is switched off; both are named, and neither slows or stops training. A sink that works on, though a
+    person should know of something (a server is away), calls `self.tell(message)`. A complete sink plugin:
 
     ```python
     class LossFile(MetricSink):
@@ -95,6 +96,8 @@ class MetricSink(Observer):
 
     def __init__(self, run: RunInfo) -> None:
         self.run = run
+        self.tell: Callable[[str], None] = lambda message: None
+        """Tells something as a `sink_notice`, from any thread. Of use after the constructor, when the queue listens."""
 
     def close(self) -> None:
         """Called once, last, on the sink's own thread."""
