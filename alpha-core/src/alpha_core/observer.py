@@ -1,6 +1,7 @@
 """Who watches a run: observers, called by the training loop, and metric sinks, each on a thread of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,24 @@ class RunInfo:
     backend: str = ""
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 @attrs.frozen(kw_only=True)
 class Event:
-    """Something that happened once, such as `checkpoint_saved`. `level` is `info`, `warning` or `error`."""
+    """Something that happened once, such as `checkpoint_saved`. `level` is `info`, `warning` or `error`.
+
+    All sinks see the same `time`, so that what one wrote is recognized in what another one wrote.
+    """
 
     kind: str
     message: str
     step: int
     level: str = "info"
     payload: Mapping[str, Any] = attrs.field(factory=dict)
+    time: str = attrs.field(factory=_now)
+    """When it happened: UTC, ISO 8601, microseconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +54,8 @@ class Sample:
 
     prompt: str
     output: str
+    time: str = attrs.field(factory=_now)
+    """When it was written: UTC, ISO 8601, microseconds. All sinks see the same."""
 
 
 class Observer:

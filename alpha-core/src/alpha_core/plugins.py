@@ -7,6 +7,7 @@ or that claims a name that another one has, is left out as a whole and recorded 
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -41,6 +42,7 @@ from alpha_core.registry import Registry, reason_of
 from alpha_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from alpha_core.run_store import RunStore
     from alpha_core.tokenizer import Tokenizer
 
 __all__ = ["ENVIRONMENT_VARIABLE", "PluginRecord", "Plugins", "load_plugins"]
@@ -169,6 +171,20 @@ class Plugins:
             if choice is not None:
                 return self.backends.get(choice)
         raise BackendError("no plugin chose a backend", hint=f"name one: there are {_listed(self.backends.names)}")
+
+    def choose_run_store(self, runs: Path) -> "RunStore | None":
+        """Returns the database that knows the runs of a folder, None if no plugin has one.
+
+        Raises `DatabaseError` if there is one that cannot be opened, and `PluginError` for what is no `RunStore`.
+        """
+        from alpha_core.run_store import RunStore
+
+        for plugin in self._manager.implementers("choose_run_store"):
+            for store in self._manager.call(plugin, "choose_run_store", runs=runs):
+                if not isinstance(store, RunStore):
+                    raise PluginError(f"`choose_run_store` of plugin `{plugin}` returned {store!r}, no `RunStore`")
+                return store
+        return None
 
     def load_tokenizer(self, artifacts: Mapping[str, Any]) -> "Tokenizer":
         """Rebuilds a tokenizer from its artifacts; their `type` says which class does it.

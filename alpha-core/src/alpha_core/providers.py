@@ -27,7 +27,7 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "optimizers": {"alpha-train": ("adamw", "lion", "adafactor", "sgd", "muon")},
     "schedules": {"alpha-train": ("cosine", "linear", "constant", "wsd")},
-    "metric_sinks": {"alpha-cli": ("console",), "alpha-train": ("jsonl", "csv")},
+    "metric_sinks": {"alpha-cli": ("console",), "alpha-train": ("jsonl", "csv"), "alpha-db": ("db",)},
     "domains": {
         "alpha-train": (
             *("novels", "chords", "abc", "dumb_finance", "chaos", "concordance"),
@@ -40,6 +40,7 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             *("runs", "runs *", "datagen", "datagen *"),
         ),
         "alpha-bench": ("bench", "bench *"),
+        "alpha-db": ("db", "db *"),
         "alpha-tokenizers": ("tokenizer", "tokenizer *"),
         "alpha-testkit": ("plugins check",),
         "alpha-cli": ("plugins", "plugins list", "config", "config *", "completion", "completion *"),

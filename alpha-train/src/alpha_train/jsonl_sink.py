@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from alpha_core.errors import UsageError
@@ -42,15 +41,14 @@ class JsonlSink(MetricSink):
                 "kind": event.kind,
                 "message": event.message,
                 "payload": event.payload,
-                "time": _now(),
+                "time": event.time,
             },
         )
 
     def on_samples(self, step: int, samples: Sequence[Sample]) -> None:
-        time = _now()
         for index, sample in enumerate(samples):
-            row = {"step": step, "idx": index, "prompt": sample.prompt, "output": sample.output, "time": time}
-            _append(self._samples, row)
+            row = {"step": step, "idx": index, "prompt": sample.prompt, "output": sample.output}
+            _append(self._samples, {**row, "time": sample.time})
 
     def close(self) -> None:
         self._files.close()
@@ -58,7 +56,3 @@ class JsonlSink(MetricSink):
 
 def _append(file: TextIO, record: Mapping[str, Any]) -> None:
     file.write(json.dumps(json_value(record), allow_nan=False) + "\n")
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
