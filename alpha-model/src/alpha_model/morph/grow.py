@@ -108,7 +108,10 @@ def is_silent(name: str) -> bool:
 def _required(parent: ModelConfig, child: ModelConfig) -> tuple[float, float]:
     """Returns `norm_eps` and `rope_base` with which the child can compute what its parent does."""
     eps = parent.norm_eps * parent.n_embd / child.n_embd
-    return eps, parent.rope_base ** (child.head_width / parent.head_width)
+    try:
+        return eps, float(parent.rope_base ** (child.head_width / parent.head_width))
+    except OverflowError:
+        return eps, math.inf
 
 
 def _fill(grown: Array, parent: ModelConfig, axis: int) -> None:

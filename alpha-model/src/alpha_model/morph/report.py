@@ -29,7 +29,14 @@ class RestoreReport:
 
     def to_json(self) -> dict[str, Any]:
         """Returns itself as JSON values."""
-        return attrs.asdict(self)
+        return {
+            "restore": self.restore,
+            "copied": list(self.copied),
+            "projected": dict(self.projected),
+            "initialized": list(self.initialized),
+            "left_out": list(self.left_out),
+            "settings": dict(self.settings),
+        }
 
     def lines(self) -> Iterator[str]:
         """Yields sentences for a person."""

@@ -16,7 +16,7 @@ from alpha_model.morph.grow import grow_problems, grown_config, grown_value, is_
 from alpha_model.morph.report import RestoreReport
 from alpha_model.parameters import ParameterSpec, initial_value
 
-__all__ = ["RESTORE_MODES", "Restored", "child_config", "restore"]
+__all__ = ["RESTORE_MODES", "Restored", "check_restore", "child_config", "restore"]
 
 Array = npt.NDArray[Any]
 
@@ -68,10 +68,8 @@ def restore(
     parent has not is initialized from `seed`, as in a new model. Raises `UsageError` with every reason, before anything
     is computed, where the two models do not allow the mode.
     """
-    shared_rows = same_rows(parent.config.vocab_size, child.config.vocab_size)
-    shared_rows = shared_rows if rows is None else Overlap(*rows)
-    _check(mode, parent, child, shared_rows)
-    shared = overlaps(parent, child, shared_rows)
+    check_restore(mode, parent, child, rows)
+    shared = overlaps(parent, child, _shared_rows(parent, child, rows))
     parameters: dict[str, Array] = {}
     copied: list[str] = []
     projected: dict[str, float] = {}
@@ -110,6 +108,10 @@ def restore(
     return Restored(parameters, report)
 
 
+def _shared_rows(parent: GPT, child: GPT, rows: tuple[Array, Array] | None) -> Overlap:
+    return same_rows(parent.config.vocab_size, child.config.vocab_size) if rows is None else Overlap(*rows)
+
+
 def _source(name: str, values: Mapping[str, Array]) -> str | None:
     """Returns the parent's parameter that the child's comes from. A new head starts as the tied one was."""
     if name in values:
@@ -123,11 +125,13 @@ def _new(mode: str, spec: ParameterSpec, seed: int) -> Array:
     return np.zeros_like(value) if mode == "grow" and is_silent(spec.name) else value
 
 
-def _check(mode: str, parent: GPT, child: GPT, rows: Overlap) -> None:
+def check_restore(mode: str, parent: GPT, child: GPT, rows: tuple[Array, Array] | None = None) -> None:
+    """Raises `UsageError` with every reason why `restore` could not give the child its parent's parameters."""
+    shared = _shared_rows(parent, child, rows)
     if mode == "grow":
         problems = grow_problems(parent, child)
     elif mode == "project":
-        problems = [] if len(rows.here) else ["the two vocabularies have no token in common"]
+        problems = [] if len(shared.here) else ["the two vocabularies have no token in common"]
     else:
         free = (*_FREE, "n_layer") if mode == "prefix" else _FREE
         before, after = _facts(parent), _facts(child)
@@ -139,9 +143,9 @@ def _check(mode: str, parent: GPT, child: GPT, rows: Overlap) -> None:
         if parent.activation != child.activation:
             names = f"`{parent.config.activation}` in the parent and would be another, `{child.config.activation}`"
             problems.append(f"the activation is {names}")
-    sizes = {len(rows.here), parent.config.vocab_size, child.config.vocab_size}
-    same = len(sizes) == 1 and np.array_equal(rows.here, rows.there)
-    if mode != "project" and not same and "vocab_size" not in " ".join(problems):
+    sizes = {len(shared.here), parent.config.vocab_size, child.config.vocab_size}
+    same = len(sizes) == 1 and np.array_equal(shared.here, shared.there)
+    if mode != "project" and not same:
         problems.append("the tokenizer is another one")
     if problems:
         raise UsageError(
@@ -151,7 +155,6 @@ def _check(mode: str, parent: GPT, child: GPT, rows: Overlap) -> None:
 
 
 def _facts(model: GPT) -> dict[str, Any]:
-    """Returns what decides the shapes of a model, and its formula but for the activation, by setting."""
+    """Returns what decides shapes and formula of a model but for activation and vocabulary, by setting."""
     facts = {**attrs.asdict(model.config), "ffn_width": hidden_width(model)}
-    del facts["activation"]
-    return facts
+    return {key: value for key, value in facts.items() if key not in ("activation", "vocab_size")}
