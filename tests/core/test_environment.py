@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpha_core.environment import environment_value, parse_environment
+from alpha_core.environment import environment_value, parse_environment, required_environment_value
 from alpha_core.errors import ConfigError
 
 TEXT = """\
@@ -62,6 +62,12 @@ def test_an_error_names_the_line_and_not_the_secret(tmp_path: Path) -> None:
     file.write_bytes(b"A=\xff")
     with pytest.raises(ConfigError, match="it is not UTF-8"):
         environment_value("A", environ={}, file=file)
+
+
+def test_what_is_required_and_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`TOKEN` is not set\nhint: .*`.*\.env\.local`"):
+        required_environment_value("TOKEN", environ={}, file=tmp_path / ".env.local")
+    assert required_environment_value("TOKEN", environ={"TOKEN": "a"}) == "a"
 
 
 @given(st.text())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alpha_core.errors import ConfigError
 
-__all__ = ["ENVIRONMENT_FILE", "environment_value", "parse_environment"]
+__all__ = ["ENVIRONMENT_FILE", "environment_value", "parse_environment", "required_environment_value"]
 
 ENVIRONMENT_FILE = Path(".env.local")
 
@@ -34,6 +34,16 @@ def environment_value(
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"`{file}` cannot be read: {reason}") from error
     return parse_environment(text, source=str(file)).get(name) or None
+
+
+def required_environment_value(
+    name: str, *, environ: Mapping[str, str] | None = None, file: Path = ENVIRONMENT_FILE
+) -> str:
+    """Returns what `environment_value` does. Raises `ConfigError` where that is None."""
+    value = environment_value(name, environ=environ, file=file)
+    if value is None:
+        raise ConfigError(f"`{name}` is not set", hint=f"set it in the environment or in the file `{file}`")
+    return value
 
 
 def parse_environment(text: str, *, source: str = str(ENVIRONMENT_FILE)) -> dict[str, str]:

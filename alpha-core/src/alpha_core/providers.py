@@ -14,6 +14,8 @@ ALPHA_PACKAGES = (
     "alpha-train",
     "alpha-bench",
     "alpha-db",
+    "alpha-report",
+    "alpha-server",
     "alpha-cli",
     "alpha-testkit",
 )
@@ -27,7 +29,12 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "optimizers": {"alpha-train": ("adamw", "lion", "adafactor", "sgd", "muon")},
     "schedules": {"alpha-train": ("cosine", "linear", "constant", "wsd")},
-    "metric_sinks": {"alpha-cli": ("console",), "alpha-train": ("jsonl", "csv"), "alpha-db": ("db",)},
+    "metric_sinks": {
+        "alpha-cli": ("console",),
+        "alpha-train": ("jsonl", "csv"),
+        "alpha-db": ("db",),
+        "alpha-report": ("remote", "discord", "tensorboard", "wandb", "trackio", "mlflow"),
+    },
     "domains": {
         "alpha-train": (
             *("novels", "chords", "abc", "dumb_finance", "chaos", "concordance"),
@@ -41,6 +48,8 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "alpha-bench": ("bench", "bench *"),
         "alpha-db": ("db", "db *"),
+        "alpha-report": ("remote", "remote *"),
+        "alpha-server": ("ingest", "ingest *"),
         "alpha-tokenizers": ("tokenizer", "tokenizer *"),
         "alpha-testkit": ("plugins check",),
         "alpha-cli": ("plugins", "plugins list", "config", "config *", "completion", "completion *"),
