@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -105,6 +105,9 @@ class MetricSink(Observer):
                 print(metrics["step"], metrics["loss"], file=file)
     ```
     """
+
+    shared_files: ClassVar[tuple[str, ...]] = ()
+    """Files that it keeps beside the run folder, for all runs in one."""
 
     def __init__(self, run: RunInfo) -> None:
         self.run = run

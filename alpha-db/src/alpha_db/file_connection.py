@@ -62,6 +62,11 @@ class FileConnection(Connection):
         """Empties the write-ahead log, which may hold old content of rows that were deleted."""
         self.read("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def give_back_space(self) -> None:
+        """Makes the file as small as its content. Needs as much space again for a moment."""
+        self.read("VACUUM")
+        self.erase_traces()
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

@@ -69,17 +69,18 @@ def version_of(connection: Connection) -> int:
 def migrate(connection: Connection, *, to: int = NEWEST) -> int:
     """Brings a database to a version; returns the version that it had.
 
-    Each step is a transaction, and its first statement is refused if another process has taken the step already, so
-    any number of processes may do this at once.
+    All steps are one transaction, and the first statement of each is refused if another process has taken that step
+    already, so any number of processes may do this at once, and none sees a version in between.
     """
-    before = version = version_of(connection)
-    while version < to:
-        try:
-            connection.write([Statement(sql) for sql in (*_claim(version + 1), *MIGRATIONS[version]())])
-        except DatabaseError:
-            if version_of(connection) <= version:
-                raise
-        version = version_of(connection)
+    before = version_of(connection)
+    steps = range(before, to)
+    try:
+        statements = [Statement(sql) for step in steps for sql in (*_claim(step + 1), *MIGRATIONS[step]())]
+        if statements:
+            connection.write(statements)
+    except DatabaseError:
+        if version_of(connection) < to:
+            raise
     return before
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +19,6 @@ __all__ = [
     "config_columns",
     "created_at",
     "event_row",
-    "machine_columns",
     "metrics_row",
     "sample_row",
 ]
@@ -47,19 +44,6 @@ def config_columns(config: Mapping[str, Any]) -> dict[str, Value]:
     return {column: stored_value(json_value(value)) for column, value in columns.items()}
 
 
-def machine_columns() -> dict[str, Value]:
-    """Returns the columns of `runs` that describe this machine."""
-    memory = None
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
-    return {
-        "hostname": platform.node(),
-        "cpu_count": os.cpu_count(),
-        "ram_total_mb": memory,
-        "os_platform": platform.platform(),
-    }
-
-
 def created_at(run_id: str, otherwise: datetime) -> str:
     """Returns when a run was started, by its id, or if that says nothing, at another time."""
     if is_run_id(run_id):
@@ -75,12 +59,12 @@ def metrics_row(run_id: str, metrics: Mapping[str, Any]) -> Row:
     values: dict[str, Value] = {"run_id": run_id}
     extra: dict[str, Any] = {}
     for name, value in metrics.items():
-        value = value if type(value) in (int, float, str) else json_value(value)
+        value = json_value(value)
         column = METRIC_COLUMNS.get(name)
         if column is not None and (name in JSON_METRICS or not isinstance(value, list | dict)):
             values[column] = stored_value(value)
         elif value is not None:
-            extra[name] = json_value(value)
+            extra[name] = value
     if extra:
         values["extra"] = json.dumps(extra)
     return Row("metrics", values)

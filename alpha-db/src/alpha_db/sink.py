@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from alpha_core.errors import UsageError
+from alpha_core.infrastructure import infrastructure
 from alpha_core.observer import Event, MetricSink, RunInfo, Sample
 from alpha_db.address import default_address
 from alpha_db.database import BATCH
@@ -18,7 +19,6 @@ from alpha_db.run_rows import (
     config_columns,
     created_at,
     event_row,
-    machine_columns,
     metrics_row,
     sample_row,
 )
@@ -52,7 +52,7 @@ class DbSink(MetricSink):
         values = {
             "run_id": run.run_id,
             **config_columns(run.config),
-            **machine_columns(),
+            **infrastructure(),
             "backend": run.backend or None,
             "total_iters": run.iters,
             "estimated_params": run.parameters,
