@@ -55,14 +55,9 @@ def test_an_import_can_be_sampled_evaluated_and_trained_on(alpha: Alpha, tmp_pat
 
 def test_each_format_is_written_and_says_where(alpha: Alpha, make: Make, tmp_path: Path) -> None:
     make(**LLAMA)
-    for arguments in (
-        ["--to=hf", "--out=hf"],
-        ["--to=safetensors", "--out=m.safetensors"],
-        ["--to=gguf", "--out=m.gguf"],
-    ):
-        code, out, err = alpha("export", "last", *arguments)
-        assert (code, err) == (0, "")
-        assert out == f"run made, step 0: `{arguments[1].removeprefix('--out=')}`\n"
+    for format, name in {"hf": "hf", "safetensors": "m.safetensors", "gguf": "m.gguf"}.items():
+        code, out, err = alpha("export", "last", f"--to={format}", f"--out={name}")
+        assert (code, out, err) == (0, f"run made, step 0: `{name}`\n", "")
     for source, format in (("hf", "hf"), ("m.safetensors", "safetensors")):
         code, out, err = alpha("import", source, f"--from={format}", f"--out=again/{format}")
         assert (code, out, err) == (0, f"again/{format}\n", "")
@@ -77,7 +72,7 @@ def test_each_format_is_written_and_says_where(alpha: Alpha, make: Make, tmp_pat
         (
             ["export", "last", "--to=onnx", "--out=x"],
             2,
-            "there is no format `onnx`; there are `safetensors`, `hf`, `gguf`",
+            "no format `onnx`; there are `safetensors`, `hf`, `gguf`",
         ),
         (["export", "last", "--to=hff", "--out=x"], 2, "did you mean `hf`?"),
         (["export", "last", "--to=hf", "--out=full"], 2, "the folder `full` is not empty"),
