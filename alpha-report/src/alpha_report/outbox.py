@@ -5,6 +5,7 @@ import heapq
 import json
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ __all__ = ["Outbox", "Record"]
 
 _METRICS = "metrics"
 _LINES_BEFORE_REWRITE = 20_000  # some megabytes
+_RETRY_SECONDS = 1.0
 
 
 @attrs.frozen
@@ -49,6 +51,7 @@ class Outbox:
         self.lost = 0
         self.problem: str | None = None
         """Why the latest record could not be written; it waits in memory alone."""
+        self._failed_at = 0.0
         self._path = folder / "outbox.jsonl"
         self._capacity = capacity
         self._mutex = threading.Lock()
@@ -113,18 +116,20 @@ class Outbox:
         return self._metrics if record.content["type"] == _METRICS else self._others
 
     def _write(self, line: bytes) -> None:
+        """Appends a line; after a failure writes everything anew, but not more often than once a second."""
+        if self.problem is not None and time.monotonic() < self._failed_at + _RETRY_SECONDS:
+            return
         try:
-            if self.problem is not None:  # part of a line may be there
-                line = b"\n" + line
-            if self._file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._lines += 1
-            if self._lines > max(_LINES_BEFORE_REWRITE, 2 * self._capacity):
+            if self.problem is not None or self._lines > max(_LINES_BEFORE_REWRITE, 2 * self._capacity):
                 file = self._rewrite()
                 self._file.close()
                 self._file = file
+            else:
+                if self._file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                self._lines += 1
         except OSError as error:
-            self.problem = error.strerror or str(error)
+            self.problem, self._failed_at = error.strerror or str(error), time.monotonic()
         else:
             self.problem = None
 
@@ -155,10 +160,14 @@ class Outbox:
         """Writes the queue to a new file, which takes the place of the old one, and returns it to append to."""
         both = list(heapq.merge(self._metrics, self._others, key=lambda record: record.number))
         part = self._path.with_suffix(".part")
-        with open(part, "wb") as file:
-            file.writelines(map(_line, both))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(part, "wb") as file:
+                file.writelines(map(_line, both))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
         part.replace(self._path)
         self._lines = len(both)
         return open(self._path, "ab", buffering=0)
