@@ -26,7 +26,9 @@ class TensorBoardSink(MetricSink):
         if run.folder is None:
             raise UsageError("the sink `tensorboard` needs a run folder, and this run has none")
         purge = run.start_step + 1 if run.start_step else None
-        self._writer = SummaryWriter(str(run.folder / "tensorboard"), purge_step=purge, write_to_disk=True)
+        # Names of event files hold the second at which they begin; a run may be resumed within the same one.
+        suffix = f".{run.start_step}"
+        self._writer = SummaryWriter(str(run.folder / "tensorboard"), purge_step=purge, filename_suffix=suffix)
 
     def on_start(self, run: RunInfo) -> None:
         text = json.dumps(json_value(run.config), indent=2)
