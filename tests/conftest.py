@@ -13,7 +13,7 @@ settings.load_profile("alpha")
 # Tests of what a terminal gets mean one that can move its cursor, whatever this one is.
 os.environ["TERM"] = "xterm-256color"
 
-ALLOWED_SKIPS = ("runs as root", "needs a processor with")
+ALLOWED_SKIPS = ("runs as root", "needs a processor with", "needs mount namespaces")
 """How the reason of a skip may begin in CI; whatever else a test misses there, CI should install."""
 
 

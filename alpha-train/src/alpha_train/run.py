@@ -164,6 +164,9 @@ def resume_run(
         config = attrs.evolve(config, train=recorded_knobs(config.train, parts.backend))
         folder.write_config(to_dict(config))
         so_far = Progress.from_json(checkpoint.extra)
+        if so_far.best_validation_loss is not None and so_far.best_step in folder.checkpoint_steps():
+            # A crash may have come between that checkpoint and the note of it.
+            folder.record_best(so_far.best_step, so_far.best_validation_loss)
         trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step, so_far.earlier_steps)
         run = _Run(config, parts, trainer, dataset, folder, so_far, note)
         started = [_first_event("run_resumed", f"resumed at step {checkpoint.step}", trainer)]
@@ -253,10 +256,8 @@ class _Run:
             self.note("`early_stop` does nothing without `eval_interval` and text that is held out")
 
     def _save(self, trainer: Trainer, progress: Progress) -> None:
-        """Writes a checkpoint, and before it notes whether it is the best, which is then never removed."""
+        """Writes a checkpoint, and notes whether it is the best, which is then never removed."""
         step = trainer.step
-        if progress.best_step == step and progress.best_validation_loss is not None:
-            self.folder.record_best(step, progress.best_validation_loss)
         checkpoint = Checkpoint(
             step=step,
             optimizer_step=step - progress.skipped_steps,
@@ -270,7 +271,8 @@ class _Run:
             parameters=trainer.parameters_on_host(),
             optimizer_state=trainer.state_on_host(),
         )
-        path = self.folder.save_checkpoint(checkpoint, keep=self.config.train.keep)
+        val_loss = progress.best_validation_loss if progress.best_step == step else None
+        path = self.folder.save_checkpoint(checkpoint, keep=self.config.train.keep, val_loss=val_loss)
         self.observer.on_event(
             Event(kind="checkpoint_saved", message=f"checkpoint `{path}`", step=step, payload={"path": str(path)})
         )

@@ -27,6 +27,7 @@ _CONFIG, _TOKENIZER, _BEST, _METRICS = "config.json", "tokenizer.json", "best.js
 _EVENTS = "events.jsonl"
 _LAST_BYTES = 1 << 16  # enough for the last line of a log
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,18})\.alph")
+_UNFINISHED = re.compile(r"\.(?:checkpoint-[0-9]+\.alph|(?:best|config|tokenizer|trainer)\.json)\.")
 
 
 @attrs.frozen
@@ -96,10 +97,16 @@ class RunFolder:
         """Returns the steps that have a checkpoint file, ascending."""
         return sorted(int(match[1]) for path in self.path.iterdir() if (match := _CHECKPOINT.fullmatch(path.name)))
 
-    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: int) -> Path:
-        """Writes a checkpoint, removes old ones (see `prune`), and returns its path."""
+    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: int, val_loss: float | None = None) -> Path:
+        """Writes a checkpoint, removes old ones (see `prune`), and returns its path.
+
+        `val_loss` is that of an evaluated step, which may be the best (see `record_best`). Whatever it is killed
+        between, what was the newest checkpoint is there, and so is the one that `best.json` names.
+        """
         path = self.checkpoint_path(checkpoint.step)
         write_checkpoint(path, checkpoint)
+        if val_loss is not None:
+            self.record_best(checkpoint.step, val_loss)
         self.prune(keep)
         return path
 
@@ -141,10 +148,7 @@ class RunFolder:
         return BestCheckpoint(step, float(val_loss))
 
     def record_best(self, step: int, val_loss: float) -> bool:
-        """Notes an evaluated step if it is better than all before, and tells whether it is.
-
-        To be called before `save_checkpoint` of that step, so that the best checkpoint is never removed as an old one.
-        """
+        """Notes an evaluated step, whose checkpoint is there, if it is better than all before; tells whether it is."""
         best = self.read_best()
         if not math.isfinite(val_loss) or (best is not None and val_loss >= best.val_loss):
             return False
@@ -155,7 +159,7 @@ class RunFolder:
         """Removes checkpoints but for the `keep` newest (at least one) and the best, and what a crash left behind."""
         best = self.read_best()
         old = [step for step in self.checkpoint_steps()[: -max(keep, 1)] if best is None or step != best.step]
-        unfinished = self.path.glob(f".checkpoint-*{TEMPORARY_SUFFIX}")
+        unfinished = [path for path in self.path.glob(f".*{TEMPORARY_SUFFIX}") if _UNFINISHED.match(path.name)]
         try:
             for path in [*map(self.checkpoint_path, old), *unfinished]:
                 path.unlink(missing_ok=True)
