@@ -86,8 +86,11 @@ def statements_of(rows: Iterable[Row], *, heartbeat: bool = True) -> list[Statem
             statements += _metrics_statements(list(group), heartbeat=heartbeat)
         else:
             for columns, same in groupby(group, key=lambda row: tuple(row.values)):
-                rows_of_values = [tuple(row.values.values()) for row in same]
-                statements.append(Statement(_upsert(table, columns, heartbeat=heartbeat), rows_of_values))
+                alike = list(same)
+                values = [tuple(row.values.values()) for row in alike]
+                statements.append(Statement(_upsert(table, columns, heartbeat=heartbeat), values))
+                if "parent_run_ids" in columns and "generation" not in columns:
+                    statements += map(_generation, alike)
     return statements
 
 
@@ -131,6 +134,15 @@ def _progress(run_id: Value, rows: Sequence[Row], *, heartbeat: bool) -> Stateme
         f" ELSE best_val_loss END{alive if heartbeat else ''} WHERE run_id = ?5"
     )
     return Statement(sql, [(last["step"], last.get("loss"), best, best_step, run_id)])
+
+
+def _generation(row: Row) -> Statement:
+    """A run is one generation after the youngest of its parents; one of whom nothing is known is of generation 0."""
+    sql = (
+        "UPDATE runs SET generation = 1 + coalesce((SELECT max(generation) FROM runs parent"
+        " WHERE parent.run_id IN (SELECT value FROM json_each(?))), 0) WHERE run_id = ?"
+    )
+    return Statement(sql, [(row.values["parent_run_ids"], row.values["run_id"])])
 
 
 def _insert(verb: str, table: str, names: Sequence[str], marks: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "config_columns",
     "created_at",
     "event_row",
+    "event_rows",
     "metrics_row",
     "sample_row",
 ]
@@ -82,6 +83,19 @@ def event_row(run_id: str, event: Event) -> Row:
         payload_json=_json(event.payload) if event.payload else None,
         created_at=event.time,
     )
+
+
+def event_rows(run_id: str, event: Event, folder: Path) -> list[Row]:
+    """Returns the rows that an event makes: its own, and what it says of the run or of a checkpoint in its folder."""
+    rows = [event_row(run_id, event)]
+    payload = event.payload
+    if event.kind == "checkpoint_saved" and isinstance(payload.get("path"), str):
+        path = folder / Path(payload["path"]).name
+        rows.append(checkpoint_row(run_id, event.step, path, written_at=event.time))
+    if event.kind == "weights_restored" and isinstance(payload.get("parent"), str):
+        lineage = {"parent_run_ids": [payload["parent"]], "operator": "restore", "warm_start": payload.get("restore")}
+        rows.append(_row("runs", run_id=run_id, **lineage))
+    return rows
 
 
 def sample_row(run_id: str, step: int, index: int, sample: Sample) -> Row:

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ClassVar
 
 from alpha_core.errors import UsageError
@@ -15,10 +14,9 @@ from alpha_db.delivery import Delivery
 from alpha_db.outbox import Outbox, outbox_of
 from alpha_db.row import Row, stored_value
 from alpha_db.run_rows import (
-    checkpoint_row,
     config_columns,
     created_at,
-    event_row,
+    event_rows,
     metrics_row,
     sample_row,
 )
@@ -42,6 +40,7 @@ class DbSink(MetricSink):
         super().__init__(run)
         if run.folder is None:
             raise UsageError("the sink `db` needs a run folder, and this run has none")
+        self._folder = run.folder
         self._address = default_address(run.folder.parent)
         self._outbox = Outbox(outbox_of(run.folder))
         self._delivery: Delivery | None = None
@@ -58,7 +57,7 @@ class DbSink(MetricSink):
             "estimated_params": run.parameters,
             "status": "active",
             "error": None,
-            "folder": str(run.folder.absolute()) if run.folder is not None else None,
+            "folder": str(self._folder.absolute()),
             "created_at": created_at(run.run_id, datetime.now(UTC)),
         }
         self._put([Row("runs", {column: stored_value(value) for column, value in values.items()})])
@@ -67,11 +66,7 @@ class DbSink(MetricSink):
         self._put([metrics_row(self.run.run_id, metrics)])
 
     def on_event(self, event: Event) -> None:
-        rows = [event_row(self.run.run_id, event)]
-        if event.kind == "checkpoint_saved" and "path" in event.payload:
-            path = Path(str(event.payload["path"]))
-            rows.append(checkpoint_row(self.run.run_id, event.step, path, written_at=event.time))
-        self._put(rows)
+        self._put(event_rows(self.run.run_id, event, self._folder))
 
     def on_samples(self, step: int, samples: Sequence[Sample]) -> None:
         self._put([sample_row(self.run.run_id, step, index, sample) for index, sample in enumerate(samples)])

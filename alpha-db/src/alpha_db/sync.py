@@ -16,7 +16,7 @@ from alpha_db.delivery import deliver
 from alpha_db.folder import LOGS, LogLine, RunFiles, folders_in
 from alpha_db.outbox import Outbox, OutboxInUseError, outbox_of
 from alpha_db.row import Row, stored_value, time_text
-from alpha_db.run_rows import checkpoint_row, config_columns, created_at, event_row, metrics_row, sample_row
+from alpha_db.run_rows import checkpoint_row, config_columns, created_at, event_rows, metrics_row, sample_row
 
 __all__ = ["SyncedRun", "sync_runs"]
 
@@ -76,10 +76,12 @@ def _sync_run(files: RunFiles, database: Database, status: Value, mtime: Value) 
         result.problem = f"`{files.path / 'config.json'}` is damaged"
         return result
     known = None if status is None else str(status)
+    before = _checkpoints_of(files.run_id, database)
     # First, so that what follows belongs to a run that is there; last, so that it is done again if it breaks off.
     database.write([_run_row(files, config, known)], heartbeat=False)
     ending = _sync_logs(files, database, result)
-    _sync_checkpoints(files, database, result)
+    _sync_checkpoints(files, database)
+    result.checkpoints = _checkpoints_of(files.run_id, database) - before
     last = _ending_row(files, known, ending, modified)
     database.write([last], heartbeat=False)
     return result
@@ -144,12 +146,9 @@ def _sync_log(files: RunFiles, log: str, start: int, beginning: str, database: D
     pending: list[Row] = []
     for line in files.lines(log, position=start):
         end = line.end
-        row = _row_of(files.run_id, log, line)
-        if row is None:
-            skipped += 1
-            continue
-        read += 1
-        pending.append(row)
+        rows = _rows_of(files, log, line)
+        read, skipped = (read + 1, skipped) if rows else (read, skipped + 1)
+        pending += rows
         if len(pending) >= 10_000:  # not the whole log of a long run in memory
             database.write(pending, heartbeat=False)
             pending = []
@@ -161,36 +160,39 @@ def _sync_log(files: RunFiles, log: str, start: int, beginning: str, database: D
     result.skipped += skipped
 
 
-def _row_of(run_id: str, log: str, line: LogLine) -> Row | None:
+def _rows_of(files: RunFiles, log: str, line: LogLine) -> list[Row]:
+    """Returns what a line of a log says, nothing if it cannot be read."""
     content = line.content
     if content is None or type(content.get("step")) is not int or abs(content["step"]) >= 2**63:
-        return None
+        return []
     if log == "metrics.jsonl":
-        return metrics_row(run_id, content)
-    time = content.get("time")
-    if not isinstance(time, str):
-        return None
-    if log == "events.jsonl":
-        return _event_row(run_id, content, time)
-    index, prompt, output = content.get("idx"), content.get("prompt"), content.get("output")
-    if type(index) is not int or not isinstance(prompt, str) or not isinstance(output, str):
-        return None
-    return sample_row(run_id, content["step"], index, Sample(prompt=prompt, output=output, time=time))
+        return [metrics_row(files.run_id, content)]
+    if not isinstance(content.get("time"), str):
+        return []
+    return _event_rows(files, content) if log == "events.jsonl" else _sample_rows(files, content)
 
 
-def _event_row(run_id: str, content: dict[str, Any], time: str) -> Row | None:
+def _event_rows(files: RunFiles, content: dict[str, Any]) -> list[Row]:
     kind, message, payload = content.get("kind"), content.get("message"), content.get("payload")
     if not isinstance(kind, str) or not isinstance(message, str):
-        return None
+        return []
     event = Event(
         kind=kind,
         message=message,
         step=content["step"],
         level=str(content.get("level", "info")),
         payload=payload if isinstance(payload, dict) else {},
-        time=time,
+        time=content["time"],
     )
-    return event_row(run_id, event)
+    return event_rows(files.run_id, event, files.path)
+
+
+def _sample_rows(files: RunFiles, content: dict[str, Any]) -> list[Row]:
+    index, prompt, output = content.get("idx"), content.get("prompt"), content.get("output")
+    if type(index) is not int or not isinstance(prompt, str) or not isinstance(output, str):
+        return []
+    sample = Sample(prompt=prompt, output=output, time=content["time"])
+    return [sample_row(files.run_id, content["step"], index, sample)]
 
 
 def _state_row(run_id: str, log: str, position: int, beginning: str, skipped: int) -> Row:
@@ -204,11 +206,17 @@ def _state_row(run_id: str, log: str, position: int, beginning: str, skipped: in
     return Row("sync_state", values)
 
 
-def _sync_checkpoints(files: RunFiles, database: Database, result: SyncedRun) -> None:
+def _sync_checkpoints(files: RunFiles, database: Database) -> None:
+    """Brings in the files that no event tells of: those of a run without an event log."""
     there = {step for (step,) in database.read("SELECT step FROM checkpoints WHERE run_id = ?", (files.run_id,))}
     new = [checkpoint_row(files.run_id, step, path) for step, path in files.checkpoints().items() if step not in there]
     database.write(new, heartbeat=False)
-    result.checkpoints = len(new)
+
+
+def _checkpoints_of(run_id: str, database: Database) -> int:
+    ((count,),) = database.read("SELECT count(*) FROM checkpoints WHERE run_id = ?", (run_id,))
+    assert isinstance(count, int)
+    return count
 
 
 def _ending_row(files: RunFiles, known: str | None, ending: str | None, modified: float) -> Row:
