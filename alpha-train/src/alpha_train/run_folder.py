@@ -11,17 +11,14 @@ from typing import Any
 
 import attrs
 
-from alpha_core.errors import CheckpointError, ConfigError, TokenizerError, UnknownNameError, UsageError
+from alpha_core.errors import CheckpointError, ConfigError, TokenizerError, UsageError
 from alpha_core.run_id import is_run_id
-from alpha_core.suggest import did_you_mean
 from alpha_train.atomic_file import TEMPORARY_SUFFIX
 from alpha_train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from alpha_train.json_file import read_json, write_json
+from alpha_train.run_name import LAST, no_run, run_named
 
-__all__ = ["LAST", "BestCheckpoint", "MetricsLog", "RunFolder", "find_run", "list_runs"]
-
-LAST = "last"
-"""What a person calls the run that was started last."""
+__all__ = ["BestCheckpoint", "MetricsLog", "RunFolder", "find_run", "list_runs"]
 
 _CONFIG, _TOKENIZER, _BEST, _METRICS = "config.json", "tokenizer.json", "best.json", "metrics.jsonl"
 _EVENTS = "events.jsonl"
@@ -208,26 +205,12 @@ def find_run(runs: Path, name: str) -> RunFolder:
 
     Raises `UnknownNameError` if there is none, and `UsageError` if several ids begin like that.
     """
-    known = list_runs(runs)
-    by_id = {run.run_id: run for run in known}
-    if name in by_id:
-        return by_id[name]
-    if name == LAST and known:
-        return known[-1]
-    if os.path.isfile(Path(name, _CONFIG)):  # unlike the method of `Path`, it takes any text
-        return RunFolder(Path(name))
-    matches = [run_id for run_id in by_id if name and run_id.startswith(name)]
-    if len(matches) == 1:
-        return by_id[matches[0]]
-    if matches:
-        listed = ", ".join(f"`{run_id}`" for run_id in matches)
-        raise UsageError(f"several runs in `{runs}` begin with `{name}`: {listed}")
-    if not known:
-        raise UnknownNameError(f"there is no run `{name}`: `{runs}` holds no runs", hint="start one with `alpha train`")
-    raise UnknownNameError(
-        f"there is no run `{name}` in `{runs}`",
-        hint=did_you_mean(name, [*by_id, LAST]) or f"the latest is `{known[-1].run_id}`",
-    )
+    by_id = {run.run_id: run for run in list_runs(runs)}
+    is_folder = os.path.isfile(Path(name, _CONFIG)) and name not in by_id and name != LAST
+    found = RunFolder(Path(name)) if is_folder else run_named(name, by_id, f"`{runs}`")
+    if found is None:
+        raise no_run(name, by_id, f"`{runs}`")
+    return found
 
 
 def _started(run: RunFolder) -> tuple[str, int]:
