@@ -35,6 +35,7 @@ OWN_PLUGINS = (
     "tokenizers",
     "train",
     "bench",
+    "db",
     "report",
     "server",
     "cli",

@@ -51,12 +51,13 @@ def many_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             [
                 Statement(
                     "INSERT INTO runs (run_id, created_at, status, latest_step, total_iters, domain, best_val_loss)"
-                    f" {digits} SELECT printf('2026010112%04d_abcd', i), printf('2026-01-01T12:%02d:%02d.000Z', i / 60, i"
-                    " % 60), 'completed', 1000, 1000, 'chat', 2.0 + i / 1000.0 FROM d"
+                    f" {digits} SELECT printf('2026010112%04d_abcd', i),"
+                    " printf('2026-01-01T12:%02d:%02d.000Z', i / 60, i % 60), 'completed', 1000, 1000, 'chat',"
+                    " 2.0 + i / 1000.0 FROM d"
                 ),
                 Statement(
-                    f"INSERT INTO metrics (run_id, step, {columns}) {digits} SELECT r.run_id, d.i, 1.0 / d.i, 3e-4, 0.7,"
-                    " 1.0, 0.0, d.i * 12.5, 12.5, 81920.0, 0 FROM runs r CROSS JOIN d"
+                    f"INSERT INTO metrics (run_id, step, {columns}) {digits} SELECT r.run_id, d.i, 1.0 / d.i, 3e-4,"
+                    " 0.7, 1.0, 0.0, d.i * 12.5, 12.5, 81920.0, 0 FROM runs r CROSS JOIN d"
                 ),
             ]
         )
