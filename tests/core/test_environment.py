@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpha_core.environment import environment_value, parse_environment, required_environment_value
+from alpha_core.environment import (
+    environment_value,
+    parse_environment,
+    required_environment_value,
+    required_token,
+)
 from alpha_core.errors import ConfigError
 
 TEXT = """\
@@ -68,6 +73,13 @@ def test_what_is_required_and_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`TOKEN` is not set\nhint: .*`.*\.env\.local`"):
         required_environment_value("TOKEN", environ={}, file=tmp_path / ".env.local")
     assert required_environment_value("TOKEN", environ={"TOKEN": "a"}) == "a"
+
+
+def test_a_token_must_fit_into_a_header() -> None:
+    assert required_token("TOKEN", environ={"TOKEN": "a b!"}) == "a b!"
+    for text in ("schl\u00fcssel", "a\nb", " a", "a "):
+        with pytest.raises(ConfigError, match="^`TOKEN` must consist of printable ASCII characters, without spaces"):
+            required_token("TOKEN", environ={"TOKEN": text})
 
 
 @given(st.text())

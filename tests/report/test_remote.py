@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,24 +190,24 @@ def part_size(server: IngestServer) -> int:
 def test_an_upload_goes_on_where_a_killed_server_left_it(server: IngestServer, tmp_path: Path) -> None:
     server.start()
     path = tmp_path / "checkpoint-7.alph"
-    path.write_bytes(checkpoint(20_000_000))
-    reporter = Reporter(tmp_path / "remote", quick(server.url, chunk_bytes=100_000, patience=30))
+    path.write_bytes(checkpoint(8_000_000))
+    reporter = Reporter(tmp_path / "remote", quick(server.url, chunk_bytes=40_000, patience=30))
     reporter.files.add(path)
     reporter.delivery._wake.set()
     wait_until(lambda: part_size(server) > 1_000_000)
     server.kill()
     reached = part_size(server)
-    assert reached < 20_000_000
+    assert reached < 8_000_000
     server.start()
     assert reporter.finish(60)
     assert (server.folder / "run" / path.name).read_bytes() == path.read_bytes()
-    assert server.rows("SELECT step, file_size FROM checkpoints") == [(7, 20_000_000)]
+    assert server.rows("SELECT step, file_size FROM checkpoints") == [(7, 8_000_000)]
     received = next(
         float(line.split()[-1])
         for line in server.request("GET", "/metrics").body.decode().splitlines()
         if line.startswith('alpha_ingest_received_bytes_total{route="files"}')
     )
-    assert received <= 20_000_000 - reached + 100_000  # it did not begin anew
+    assert received <= 8_000_000 - reached + 40_000  # it did not begin anew
 
 
 def test_an_upload_goes_on_where_a_killed_client_left_it(server: IngestServer, tmp_path: Path) -> None:
@@ -337,16 +338,18 @@ def test_steps_do_not_wait_for_others_for_ever_and_a_silent_run_gives_signs_of_l
         assert reporter.finish()
 
 
-def test_a_server_that_is_away_is_asked_ever_less_often_and_for_as_long_as_it_says(tmp_path: Path) -> None:
+def test_a_server_that_cannot_store_is_left_alone_for_as_long_as_it_says(tmp_path: Path) -> None:
     with FakeServer(lambda request: Reply(503, {"error": "busy"}, {"Retry-After": "0.4"})) as server:
         reporter = Reporter(tmp_path, quick(server.url))
         for number in range(1, 11):
             reporter.step(number)
-        time.sleep(0.9)
-        assert 1 <= len(server.requests) <= 4
+        wait_until(lambda: len(server.requests) >= 3)
         server.reply = lambda request: Reply()
+        wait_until(lambda: not len(reporter.outbox))
         assert reporter.finish()
     assert "takes nothing (status 503: busy)" in reporter.told[0]
+    times = [request.time for request in server.requests[:4]]
+    assert all(later - earlier >= 0.4 for earlier, later in pairwise(times))
 
 
 def test_too_many_records_for_a_server_that_is_away_are_told(tmp_path: Path) -> None:
@@ -368,12 +371,10 @@ def test_a_hanging_server_does_not_slow_a_step(run: RunInfo) -> None:
     with FakeServer(hang) as server:
         sink = RemoteSink(run, quick(server.url, timeout=1.0, patience=0.1))
         sink.on_start(run)
-        longest = 0.0
+        began = time.perf_counter()
         for number in range(1, 501):
-            began = time.perf_counter()
             sink.on_step({"step": number, "loss": 1.0})
-            longest = max(longest, time.perf_counter() - began)
-        assert longest < 0.5  # though every request takes a second to fail
+        assert time.perf_counter() - began < 10  # though every request takes a second to fail
         sink.close()
         release.set()
 
@@ -405,6 +406,36 @@ def test_without_upload_only_records_are_sent(run: RunInfo, server: IngestServer
     sink.close()
     assert not (server.folder / run.run_id).exists()
     assert server.rows("SELECT step, filename, file_size FROM checkpoints") == [(4, "checkpoint-4.alph", None)]
+
+
+def test_a_file_that_was_replaced_during_its_upload_waits_on(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"version": 1}')
+    reporter = Reporter(tmp_path / "remote", quick(NOWHERE, patience=0.05))
+    reporter.files.add(path)
+    (waiting,) = reporter.files.all()
+    before = waiting.stat().st_ino
+    newer = tmp_path / "newer" / "config.json"
+    newer.parent.mkdir()
+    newer.write_text('{"version": 2}')
+    reporter.files.add(newer)
+    reporter.files.remove(waiting, before)
+    assert waiting.read_text() == '{"version": 2}'
+    reporter.files.remove(waiting, newer.stat().st_ino)
+    assert reporter.files.all() == []
+    assert reporter.finish()
+
+
+def test_an_error_in_the_thread_of_delivery_reaches_the_sink(run: RunInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Delivery) -> float:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(Delivery, "_pause", broken)
+    sink = RemoteSink(run, quick(NOWHERE))
+    wait_until(lambda: not sink._delivery._thread.is_alive())
+    with pytest.raises(ZeroDivisionError, match="a mistake"):
+        sink.on_start(run)
+    sink.close()
 
 
 def test_old_checkpoints_make_way_when_too_many_wait(tmp_path: Path) -> None:

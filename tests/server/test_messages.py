@@ -96,6 +96,7 @@ def test_the_messages_of_the_first_alpha_are_taken() -> None:
         (message("heartbeat", step=1) | {"runId": "../../etc"}, "`runId` must be"),
         (message("heartbeat", step=1) | {"runId": "a" * 129}, "`runId` must be"),
         (message("heartbeat", step=1) | {"runId": "run."}, "`runId` must be"),
+        (message("heartbeat", step=1) | {"runId": "alpha.db-wal"}, "`runId` must be"),
         (message("heartbeat", step=-1), "`step` must be an integer"),
         (message("heartbeat", step=True), "`step` must be an integer"),
         (message("heartbeat", step=1.0), "`step` must be an integer"),

@@ -115,6 +115,7 @@ def test_content_that_is_not_what_the_name_says_is_refused(
         "%2e%2e/files/config.json",
         ".hidden/files/config.json",
         "-rf/files/config.json",
+        "alpha.db/files/config.json",
         "a%5cb/files/config.json",
         "a%00b/files/config.json",
         f"{'a' * 129}/files/config.json",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alpha_core.errors import ConfigError
 
-__all__ = ["ENVIRONMENT_FILE", "environment_value", "parse_environment", "required_environment_value"]
+__all__ = ["ENVIRONMENT_FILE", "environment_value", "parse_environment", "required_environment_value", "required_token"]
 
 ENVIRONMENT_FILE = Path(".env.local")
 
@@ -44,6 +44,14 @@ def required_environment_value(
     if value is None:
         raise ConfigError(f"`{name}` is not set", hint=f"set it in the environment or in the file `{file}`")
     return value
+
+
+def required_token(name: str, *, environ: Mapping[str, str] | None = None, file: Path = ENVIRONMENT_FILE) -> str:
+    """Returns a secret that can stand in a header of HTTP. Raises `ConfigError`, without the secret, for any other."""
+    token = required_environment_value(name, environ=environ, file=file)
+    if not (token.isascii() and token.isprintable()) or token != token.strip():
+        raise ConfigError(f"`{name}` must consist of printable ASCII characters, without spaces around them")
+    return token
 
 
 def parse_environment(text: str, *, source: str = str(ENVIRONMENT_FILE)) -> dict[str, str]:

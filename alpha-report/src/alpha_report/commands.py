@@ -5,7 +5,7 @@ from typing import Annotated
 
 from alpha_core.command import CommandApp
 from alpha_core.config import DEFAULT_RUNS_DIR
-from alpha_core.errors import AlphaError, UnknownNameError
+from alpha_core.errors import AlphaError, UnknownNameError, UsageError
 
 __all__ = ["add_commands"]
 
@@ -32,9 +32,16 @@ def add_commands(app: CommandApp) -> None:
         folders = waiting_runs(runs_dir) if run is None else [_folder(runs_dir, run)]
         if not folders:
             print(f"nothing waits in `{runs_dir}`")
-        complete = [send_leftovers(folder, seconds=timeout or float("inf"), tell=print) for folder in folders]
-        if not all(complete):
-            raise AlphaError(f"{complete.count(False)} of {len(complete)} runs could not be delivered completely")
+        left = 0
+        for folder in folders:
+            try:
+                left += not send_leftovers(folder, seconds=timeout or float("inf"), tell=print)
+            except UsageError as error:
+                if run is not None:
+                    raise
+                print(f"{folder.name}: {error.message}")  # it trains, and delivers by itself
+        if left:
+            raise AlphaError(f"{left} of {len(folders)} runs could not be delivered completely")
 
 
 def _folder(runs_dir: Path, name: str) -> Path:

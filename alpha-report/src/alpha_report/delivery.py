@@ -42,6 +42,7 @@ class Delivery:
         self._deadline = float("inf")
         self._step = 0
         self._retry_at = 0.0
+        self._error: Exception | None = None
         self._told: set[str] = set()
         self._upload: Upload | None = None
         self._last_success = self._last_flush = self._last_message = time.monotonic()
@@ -49,9 +50,12 @@ class Delivery:
         self._thread.start()
 
     def notice(self, step: int | None = None) -> None:
-        """Says that the outbox has grown, and how far the run is."""
+        """Says that the outbox has grown, and how far the run is. Raises the error that ended the thread, if any."""
+        if self._error is not None:
+            raise self._error
         self._step = step if step is not None else self._step
-        if self._outbox.has_urgent() or len(self._outbox) >= self._settings.batch:
+        waiting = len(self._outbox)
+        if self._outbox.has_urgent() or waiting == 1 or waiting >= self._settings.batch:
             self._wake.set()
 
     def finish(self, seconds: float) -> bool:
@@ -81,6 +85,8 @@ class Delivery:
                     self._wake.clear()
                 elif not self._deliver_something():
                     self._rest()
+        except Exception as error:  # noqa: BLE001 (told on the thread of the sink)
+            self._error = error
         finally:
             self._end_upload()
             self._client.close()
@@ -164,8 +170,8 @@ class Delivery:
             self._tell_once("upload", f"`{path.name}` cannot be uploaded to `{self._client.host}`: {error}")
             return None
         if self._upload.is_complete:
+            self._files.remove(path, self._upload.inode)
             self._end_upload()
-            path.unlink(missing_ok=True)
             if path.suffix == ".alph":
                 self._outbox.add(messages.uploaded(path.name))
         return answer if answer.status not in (409, 422) else None
@@ -176,7 +182,7 @@ class Delivery:
             self._upload = None
 
     def _succeed(self) -> bool:
-        if self._backoff.failures > _TOLD_AFTER:
+        if "away" in self._told:
             self._tell_once("back", f"`{self._client.host}` is back; what waited is being delivered")
         self._backoff.succeed()
         self._last_success = time.monotonic()

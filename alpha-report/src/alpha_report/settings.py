@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from alpha_core.environment import environment_value, required_environment_value
+from alpha_core.environment import environment_value, required_environment_value, required_token
 from alpha_core.errors import ConfigError
 
 __all__ = ["Settings"]
@@ -39,10 +39,8 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Reads `ALPHA_REMOTE_URL`, `ALPHA_REMOTE_SECRET` and `ALPHA_REMOTE_UPLOAD`. Raises `ConfigError`."""
         url = required_environment_value("ALPHA_REMOTE_URL", environ=environ)
-        secret = required_environment_value("ALPHA_REMOTE_SECRET", environ=environ)
+        secret = required_token("ALPHA_REMOTE_SECRET", environ=environ)
         upload = environment_value("ALPHA_REMOTE_UPLOAD", environ=environ) or "true"
-        if not (secret.isascii() and secret.isprintable()):
-            raise ConfigError("`ALPHA_REMOTE_SECRET` must consist of printable ASCII characters")
         if upload not in ("true", "false"):
             raise ConfigError("`ALPHA_REMOTE_UPLOAD` must be `true` or `false`")
         return cls(url=url, secret=secret, upload=upload == "true")

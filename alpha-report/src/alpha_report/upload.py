@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
+
+import attrs
 
 from alpha_report.http_client import Answer, HttpClient
 
@@ -29,7 +32,8 @@ class Upload:
         self._client, self._target = client, f"/api/runs/{run_id}/files/{path.name}"
         self._chunk_bytes = chunk_bytes
         self._file = open(path, "rb")  # noqa: SIM115 (closed by `close`)
-        self._size = path.stat().st_size
+        status = os.fstat(self._file.fileno())
+        self._size, self.inode = status.st_size, status.st_ino
         self._headers = {
             "Authorization": f"Bearer {secret}",
             "Repr-Digest": _digest(hashlib.file_digest(self._file, "sha256").digest()),
@@ -41,15 +45,16 @@ class Upload:
     def advance(self) -> Answer:
         """Makes one request and returns the answer.
 
-        One with a status of 429, or 500 and more, has changed nothing. Raises `Unreachable` and `UploadRefusedError`.
+        One with a status other than 200, 409 and 422 has changed nothing (502 stands for an answer that makes no
+        sense). Raises `Unreachable` and `UploadRefusedError`.
         """
         answer = self._ask() if self._received is None else self._send(self._received)
-        if answer.status in (401, 403, 404, 429) or answer.status >= 500:
-            return answer
         fields = _fields(answer)
         received = fields.get("received")
-        if answer.status not in (200, 409, 422) or type(received) is not int or not 0 <= received <= self._size:
+        if answer.status in (400, 413):
             raise UploadRefusedError(str(fields.get("error", f"status {answer.status}")))
+        if answer.status not in (200, 409, 422) or type(received) is not int or not 0 <= received <= self._size:
+            return attrs.evolve(answer, status=502) if answer.status in (200, 409, 422) else answer
         if answer.status == 422:  # a checksum was wrong: bytes were damaged on the way
             self._restarts += 1
             if self._restarts > _MOST_RESTARTS:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import attrs
@@ -23,6 +24,7 @@ class WaitingFiles:
 
     folder: Path
     most_checkpoints: int = 4
+    _mutex: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     def add(self, path: Path) -> list[str]:
         """Holds a file, in place of an older one of its name; returns the checkpoints that make way for it."""
@@ -34,14 +36,20 @@ class WaitingFiles:
             raise
         except OSError:
             shutil.copyfile(path, part)
-        part.replace(target)
-        if part.exists():  # both were the same file already; then a rename does nothing
-            part.unlink()
+        with self._mutex:
+            part.replace(target)
+        part.unlink(missing_ok=True)  # if both were the same file already, the rename did nothing
         checkpoints = [waiting for waiting in self.all() if _CHECKPOINT.fullmatch(waiting.name)]
         given_up = checkpoints[: -self.most_checkpoints]
         for checkpoint in given_up:
             checkpoint.unlink(missing_ok=True)
         return [checkpoint.name for checkpoint in given_up]
+
+    def remove(self, path: Path, inode: int) -> None:
+        """Takes out a file that was uploaded, unless a newer one has taken its place meanwhile."""
+        with self._mutex:
+            if path.exists() and path.stat().st_ino == inode:
+                path.unlink()
 
     def all(self) -> list[Path]:
         """Returns what waits: small files first, then checkpoints by step."""

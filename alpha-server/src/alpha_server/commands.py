@@ -27,12 +27,12 @@ def add_commands(app: CommandApp) -> None:
         port: Annotated[int, "Port to listen on; 0 takes a free one."] = 8600,
         max_file: Annotated[float, "Largest file that is received, in GB."] = 1000.0,
     ) -> None:
-        from alpha_core.environment import required_environment_value
+        from alpha_core.environment import required_token
         from alpha_db.address import default_address
         from alpha_server.limits import Limits
         from alpha_server.serve import serve as serve_until_signal
 
-        secret = required_environment_value("UPLOAD_SECRET")
+        secret = required_token("UPLOAD_SECRET")
         address = default_address(runs_dir)
 
         def ready(url: str) -> None:

@@ -27,6 +27,7 @@ __all__ = [
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
+_DATABASE_FILES = (".db", ".db-wal", ".db-shm", ".db-journal")
 _LEVELS = ("info", "warning", "error")
 _MOST_MESSAGES, _MOST_ROWS, _MOST_FIELDS = 1000, 5000, 256
 _LONGEST_NAME, _LONGEST_TEXT = 128, 1 << 20
@@ -120,8 +121,8 @@ def parse_messages(value: Any) -> list[Message]:
 
 
 def is_safe_run_id(text: str) -> bool:
-    """Tells whether a text can be a run's id, and the name of a folder on any system."""
-    return _RUN_ID.fullmatch(text) is not None and not text.endswith(".")
+    """Tells whether a text can be a run's id, and the name of a folder beside a database on any system."""
+    return _RUN_ID.fullmatch(text) is not None and not text.endswith((".", *_DATABASE_FILES))
 
 
 def moment_of(time: str) -> datetime:

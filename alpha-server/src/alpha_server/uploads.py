@@ -122,14 +122,17 @@ def _append(part: Path, chunk: bytes) -> None:
         try:
             file.write(chunk)
             file.flush()
-            os.fsync(file.fileno())
         except OSError:
             os.ftruncate(file.fileno(), before)
             raise
 
 
 def _complete(target: _Target) -> None:
-    """Gives a file whose bytes are all here its name."""
+    """Gives a file whose bytes are all here its name.
+
+    Only now is anything fsynced: what a power cut takes of a part, the checksum of the whole notices.
+    """
+    _fsync(target.part)
     if _sha256(target.part) != target.sha256:
         target.part.unlink()
         raise RefusedError(422, "the checksum of the file is wrong", {"received": 0})
@@ -141,11 +144,7 @@ def _complete(target: _Target) -> None:
     target.part.replace(target.path)
     for other in target.path.parent.glob(f".{target.path.name}.*.part"):  # of a version that nobody sends any more
         other.unlink()
-    folder = os.open(target.path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    _fsync(target.path.parent)
 
 
 def _check_content(path: Path, name: str) -> None:
@@ -173,6 +172,14 @@ def _object(data: bytes) -> None:
         raise ValueError("holds no JSON object where one should be") from error
     if not isinstance(content, dict):
         raise ValueError("holds no JSON object where one should be")
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _sha256(path: Path) -> bytes:
