@@ -78,7 +78,7 @@ def test_what_is_required_and_missing_is_named(tmp_path: Path) -> None:
 def test_a_token_must_fit_into_a_header() -> None:
     assert required_token("TOKEN", environ={"TOKEN": "a b!"}) == "a b!"
     for text in ("schl\u00fcssel", "a\nb", " a", "a "):
-        with pytest.raises(ConfigError, match="^`TOKEN` must consist of printable ASCII characters, without spaces"):
+        with pytest.raises(ConfigError, match=r"^`TOKEN` must consist of printable ASCII characters, without spaces"):
             required_token("TOKEN", environ={"TOKEN": text})
 
 
