@@ -35,8 +35,8 @@ REQUIREMENTS = ROOT / "tools" / "interchange" / "requirements.txt"
 ENVIRONMENT = ROOT / "benchmarks" / "environments" / "interchange"
 REFERENCE = ROOT / "tests" / "interchange" / "data"
 TOLERANCE = 1e-4
-LLAMA_TOLERANCE = 2e-2
-"""llama.cpp looks GELU up in a table of 16-bit floats."""
+LLAMA_TOLERANCE = 5e-3
+"""llama.cpp keeps keys and values in 16 bits, and looks GELU up in a table of 16-bit numbers."""
 
 TEXTS = ["the quick brown fox, don't 123!", "  naïve café 字字\n\n", "<|end_of_text|>a<|end_of_text|> b"]
 LLAMA: dict[str, Any] = {"norm": "rms", "position": "rotary", "activation": "swiglu"}

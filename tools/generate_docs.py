@@ -36,6 +36,7 @@ OWN_PLUGINS = (
     "train",
     "bench",
     "db",
+    "interchange",
     "report",
     "server",
     "cli",

@@ -31,6 +31,7 @@ _NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<
 _TEXT, _ARRAY = 8, 9
 _DTYPES = {0: "F32", 1: "F16", 28: "F64", 30: "BF16"}
 _SIZES = {"F32": 4, "F16": 2, "F64": 8, "BF16": 2}
+_LONGEST_NAME = 256
 _MOST_DIMENSIONS = 4
 _MOST_ELEMENTS = 1 << 48
 _LARGEST_ALIGNMENT = 1 << 16
@@ -95,7 +96,7 @@ class _Reader:
         tensor_count, metadata_count = self._number("<Q"), self._number("<Q")
         metadata: dict[str, Any] = {}
         for _ in range(self._count(metadata_count, 13)):
-            name = self._text()
+            name = self._name()
             if name in metadata:
                 raise self._damaged(f"it has `{name}` twice")
             metadata[name] = self._value(self._number("<I"))
@@ -120,7 +121,7 @@ class _Reader:
         return entries
 
     def _tensor(self) -> tuple[str, _Entry]:
-        name = self._text()
+        name = self._name()
         dimensions = self._number("<I")
         if dimensions > _MOST_DIMENSIONS:
             raise self._damaged(f"tensor `{name}` has {dimensions} dimensions")
@@ -148,6 +149,12 @@ class _Reader:
         return [
             value for (value,) in struct.iter_unpack(_NUMBERS[inner], self._bytes(self._count(length, size) * size))
         ]
+
+    def _name(self) -> str:
+        name = self._text()
+        if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+            raise self._damaged("it has a name that is empty, too long, or cannot be printed")
+        return name
 
     def _text(self) -> str:
         data = self._bytes(self._number("<Q"))
