@@ -29,7 +29,7 @@ RunsDir = Annotated[Path, "Folder that holds the run folders."]
 Json = Annotated[bool, "Print JSON."]
 Csv = Annotated[bool, "Print CSV."]
 Status = Annotated[str, "Only runs that are running, completed, stopped, failed, stale, ..."]
-Domain = Annotated[str, "Only runs of this domain."]
+Domain = Annotated[str | None, "Only runs of this domain."]
 Match = Annotated[str, "Only runs with this text in their id, such as a tag."]
 Days = Annotated[float, "Only runs that were started so many days ago at most; 0 is any time."]
 Over = Annotated[str, "The horizontal axis: step, tokens or time."]
@@ -92,7 +92,7 @@ class RunsCommands:
         self,
         *,
         status: Status = "",
-        domain: Domain = "",
+        domain: Domain = None,
         match: Match = "",
         days: Days = 0.0,
         limit: Annotated[int, "Only so many, the newest; 0 is all."] = 0,
@@ -125,7 +125,7 @@ class RunsCommands:
         metric: Annotated[str, "By which: valLoss, the best of each run, or loss, its last."] = "valLoss",
         top: Annotated[int, "How many."] = 5,
         status: Status = "",
-        domain: Domain = "",
+        domain: Domain = None,
         match: Match = "",
         days: Days = 0.0,
         runs_dir: RunsDir = DEFAULT,

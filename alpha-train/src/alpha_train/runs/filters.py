@@ -19,7 +19,7 @@ class RunFilter:
     """What a run must have to be shown; an empty filter shows all."""
 
     status: str = ""
-    domain: str = ""
+    domain: str | None = None
     match: str = ""
     """Part of the id."""
     days: float = 0.0
@@ -43,7 +43,7 @@ class RunFilter:
             run
             for run in runs
             if (not self.status or run.status == self.status)
-            and (not self.domain or run.domain == self.domain)
+            and (self.domain is None or run.domain == self.domain)
             and self.match in run.run_id
             and (since is None or run.created >= since)
         ]
