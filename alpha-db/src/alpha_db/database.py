@@ -9,7 +9,7 @@ from alpha_db.connection import Connection, Statement, Value, connect
 from alpha_db.migrations import NEWEST, migrate, version_of
 from alpha_db.row import NOW, Row, statements_of
 
-__all__ = ["BATCH", "STALE_SECONDS", "Database"]
+__all__ = ["BATCH", "STALE_SECONDS", "Database", "is_silent", "status_column"]
 
 BATCH = 500
 """Rows in one transaction."""
@@ -81,6 +81,11 @@ class Database:
         """Gives runs that have been silent for too long the status `stale`; returns how many there were."""
         sql = f"UPDATE runs SET status = 'stale' WHERE {is_silent('runs')}"
         return self.connection.write([Statement(sql)])[0]
+
+
+def status_column(table: str) -> str:
+    """Returns the SQL expression for how a run stands now, whether or not anybody has marked it as stale yet."""
+    return f"CASE WHEN {is_silent(table)} THEN 'stale' ELSE {table}.status END"
 
 
 def is_silent(table: str) -> str:

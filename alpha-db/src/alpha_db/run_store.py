@@ -10,7 +10,7 @@ from alpha_core.errors import DatabaseError
 from alpha_core.run_store import RunStore, StoredCheckpoint, StoredRun
 from alpha_db.address import default_address
 from alpha_db.connection import Value
-from alpha_db.database import Database, is_silent
+from alpha_db.database import Database, status_column
 from alpha_db.schema import JSON_METRICS, METRIC_OF_COLUMN, TABLES
 
 __all__ = ["DatabaseRuns", "metrics_of", "open_run_store"]
@@ -20,7 +20,6 @@ _RUN_COLUMNS = (
     *("best_val_loss", "best_step", "disk_mtime"),
 )
 _LAST_METRICS = ("step", "loss", "val_loss", "lr", "grad_norm", "elapsed_ms", "tokens_per_sec")
-_STATUS = f"CASE WHEN {is_silent('r')} THEN 'stale' ELSE r.status END"
 
 
 def open_run_store(runs: Path) -> RunStore | None:
@@ -82,7 +81,11 @@ class DatabaseRuns(RunStore):
         self._database.close()
 
     def _runs(self, condition: str, values: Sequence[Value]) -> list[StoredRun]:
-        columns = [*(f"r.{name}" for name in _RUN_COLUMNS), _STATUS, *(f"m.{name}" for name in _LAST_METRICS)]
+        columns = [
+            *(f"r.{name}" for name in _RUN_COLUMNS),
+            status_column("r"),
+            *(f"m.{name}" for name in _LAST_METRICS),
+        ]
         rows = self._database.read(
             f"SELECT {', '.join(columns)} FROM runs r"
             " LEFT JOIN metrics m ON m.run_id = r.run_id AND m.step = r.latest_step"

@@ -6,7 +6,7 @@ from typing import Any
 from alpha_core.errors import DatabaseError
 from alpha_db.address import Address
 from alpha_db.connection import connect
-from alpha_db.database import Database
+from alpha_db.database import Database, status_column
 from alpha_db.folder import folders_in
 from alpha_db.migrations import NEWEST, version_of
 from alpha_db.outbox import outbox_of
@@ -41,11 +41,10 @@ def status_of(address: Address, runs: Path) -> dict[str, Any]:
         if version == 0:
             return content
         database = Database(connection)
-        database.mark_stale()
         content |= {"version": version, "size": _size(database)}
         for table in TABLES:
             content["rows"][table] = database.read(f"SELECT count(*) FROM {table}")[0][0]
-        by_status = database.read("SELECT status, count(*) FROM runs GROUP BY status ORDER BY status")
+        by_status = database.read(f"SELECT {status_column('runs')}, count(*) FROM runs GROUP BY 1 ORDER BY 1")
         content["runs"] = {str(status): count for status, count in by_status}
     finally:
         connection.close()
