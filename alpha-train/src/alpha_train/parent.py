@@ -27,14 +27,16 @@ class Parent:
     """A checkpoint of a run, and the way in which a new run takes it over: one of `alpha_model.morph.RESTORE_MODES`."""
 
     stored: StoredModel
+    """Without tensors: they are read when they are given on, and not kept while the new run trains."""
     mode: str
+    plugins: Plugins
 
     @classmethod
     def read(cls, folder: RunFolder, plugins: Plugins, *, mode: str = "exact", checkpoint: str = BEST) -> "Parent":
         """Reads a checkpoint as `alpha_train.stored_model.read_model` does. Raises `UsageError` for an unknown mode."""
-        stored = read_model(folder, plugins, checkpoint)
+        stored = read_model(folder, plugins, checkpoint, tensors=False)
         child_config(mode, stored.model.config, stored.model.config)
-        return cls(stored=stored, mode=mode)
+        return cls(stored=stored, mode=mode, plugins=plugins)
 
     @property
     def settings(self) -> Mapping[str, Mapping[str, Any]]:
@@ -55,9 +57,10 @@ class Parent:
         """Sets a new run's parameters, and the state of its optimizer where that is of use; returns what it did.
 
         The state is the parent's if the model is exactly the same and so is the `optimizer`; else it starts anew.
-        Raises `UsageError` if the new model does not fit, before anything is changed.
+        Raises `UsageError` if the new model does not fit, and `CheckpointError` if the parent's file is damaged, before
+        anything is changed.
         """
-        checkpoint = self.stored.checkpoint
+        checkpoint = read_model(self.stored.folder, self.plugins, str(self.stored.checkpoint.step)).checkpoint
         restored = restore(
             self.mode,
             self.stored.model,
@@ -66,7 +69,7 @@ class Parent:
             seed=trainer.config.seed,
             rows=shared_tokens(self.stored.tokenizer, tokenizer),
         )
-        reason = self._reset_reason(trainer, optimizer)
+        reason = self._reset_reason(checkpoint.optimizer_state, trainer, optimizer)
         if reason is None:
             earlier = checkpoint.step + int(checkpoint.extra.get("earlier_steps", 0))
             trainer.restore(restored.parameters, checkpoint.optimizer_state, step=0, earlier_steps=earlier)
@@ -74,9 +77,10 @@ class Parent:
             trainer.set_parameters(restored.parameters)
         return self._event(restored.report, reason)
 
-    def _reset_reason(self, trainer: Trainer, optimizer: str) -> str | None:
+    def _reset_reason(
+        self, state: Mapping[str, Mapping[str, npt.NDArray[Any]]], trainer: Trainer, optimizer: str
+    ) -> str | None:
         """Returns why the optimizer's state starts anew, or None if it is the parent's."""
-        state = self.stored.checkpoint.optimizer_state
         if self.mode != "exact":
             return "the model is another one"
         if not state:

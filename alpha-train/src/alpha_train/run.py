@@ -114,7 +114,8 @@ def start_run(
     config = attrs.evolve(config, model=model_config)
     training_windows(dataset, model_config.block_size, config.train)  # too little text fails before the folder is made
     trainer = _trainer(config, parts, initialize=parent is None)
-    started = [_first_event("training_started", "training started", trainer)]
+    environment = _environment(trainer.backend)
+    started = [Event(kind="training_started", message="training started", step=0, payload=environment)]
     if parent is not None:
         started.append(parent.give(trainer, dataset.tokenizer, config.train.optimizer))
         note(started[-1].message)
@@ -169,7 +170,8 @@ def resume_run(
             folder.record_best(so_far.best_step, so_far.best_validation_loss)
         trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step, so_far.earlier_steps)
         run = _Run(config, parts, trainer, dataset, folder, so_far, note)
-        started = [_first_event("run_resumed", f"resumed at step {checkpoint.step}", trainer)]
+        message, environment = f"resumed at step {checkpoint.step}", _environment(trainer.backend)
+        started = [Event(kind="run_resumed", message=message, step=checkpoint.step, payload=environment)]
         return run.train(prompts, observer, stop, status_wanted, tracer, started)
 
 
@@ -329,13 +331,12 @@ def _check_model(checkpoint: Checkpoint, config: RunConfig, tokenizer: Mapping[s
     check_tokenizer(checkpoint, tokenizer)
 
 
-def _first_event(kind: str, message: str, trainer: Trainer) -> Event:
-    """Returns the event that begins a run, with what computes, for the record."""
-    environment = {
-        "backend": trainer.backend.description,
+def _environment(backend: Backend) -> dict[str, Any]:
+    """Returns what computed, for the record."""
+    return {
+        "backend": backend.description,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),
         "alpha": {f"alpha-{name}": version(f"alpha-{name}") for name in ("core", "autograd", "model", "train")},
     }
-    return Event(kind=kind, message=message, step=trainer.step, payload=environment)

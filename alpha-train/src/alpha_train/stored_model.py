@@ -23,19 +23,20 @@ class StoredModel:
     config: RunConfig
     """The run's, with the model of the checkpoint."""
     checkpoint: Checkpoint
-    """Has every parameter of `model`, each of its shape."""
+    """Has every parameter of `model`, each of its shape, if tensors were read."""
     model: GPT
     tokenizer: Tokenizer
 
 
-def read_model(folder: RunFolder, plugins: Plugins, checkpoint: str = BEST) -> StoredModel:
+def read_model(folder: RunFolder, plugins: Plugins, checkpoint: str = BEST, *, tensors: bool = True) -> StoredModel:
     """Reads a checkpoint of a run: the `best` by validation loss, the `latest`, or that of a step (`"500"`).
 
-    The activation comes from the checkpoint, so the plugin that brought it need not be installed. Raises
-    `CheckpointError`, and `UsageError` for a checkpoint that the run has not.
+    With `tensors` False only the checkpoint's header is read. The activation comes from the checkpoint, so that the
+    plugin that brought it need not be installed. Raises `CheckpointError`, and `UsageError` for a checkpoint that the
+    run has not.
     """
     config = from_dict(folder.read_config(), source=f"`{folder.path / 'config.json'}`")
-    stored = _read(folder, checkpoint)
+    stored = _read(folder, checkpoint, tensors)
     artifacts = folder.read_tokenizer()
     check_tokenizer(stored, artifacts)
     tokenizer = plugins.load_tokenizer(artifacts)
@@ -46,7 +47,7 @@ def read_model(folder: RunFolder, plugins: Plugins, checkpoint: str = BEST) -> S
             f" {tokenizer.vocab_size}: they do not belong together"
         )
     model = GPT(model_config, _activation(stored, plugins))
-    for spec in model.parameter_specs:
+    for spec in model.parameter_specs if tensors else ():
         array = stored.parameters.get(spec.name)
         if array is None or array.shape != spec.shape:
             found = "is missing" if array is None else f"has shape {list(array.shape)}"
@@ -60,11 +61,11 @@ def read_model(folder: RunFolder, plugins: Plugins, checkpoint: str = BEST) -> S
     )
 
 
-def _read(folder: RunFolder, checkpoint: str) -> Checkpoint:
+def _read(folder: RunFolder, checkpoint: str, tensors: bool) -> Checkpoint:
     if checkpoint == BEST:
-        return folder.best_checkpoint()
+        return folder.best_checkpoint(tensors=tensors)
     if checkpoint == LATEST:
-        return folder.latest_checkpoint()
+        return folder.latest_checkpoint(tensors=tensors)
     steps = folder.checkpoint_steps()
     if not checkpoint.isdecimal() or int(checkpoint) not in steps:
         there = ", ".join(f"`{step}`" for step in steps) or "none"
@@ -72,7 +73,7 @@ def _read(folder: RunFolder, checkpoint: str) -> Checkpoint:
             f"run `{folder.run_id}` has no checkpoint `{checkpoint}`",
             hint=f"name `{BEST}`, `{LATEST}` or a step; there are {there}",
         )
-    return read_checkpoint(folder.checkpoint_path(int(checkpoint)))
+    return read_checkpoint(folder.checkpoint_path(int(checkpoint)), tensors=tensors)
 
 
 def _activation(checkpoint: Checkpoint, plugins: Plugins) -> Activation:
