@@ -100,7 +100,7 @@ def test_unused_ids_and_other_splits_keep_their_places(make: Make, tmp_path: Pat
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"activation": "relu2"}, "llama.cpp computes `gpt2` with `gelu_new` only"),
+        ({"activation": "relu2"}, "llama.cpp computes `gpt2` with `gelu` only"),
         ({"norm": "rms"}, "of no architecture that can be written"),
     ],
 )

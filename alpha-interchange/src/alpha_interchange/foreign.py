@@ -8,9 +8,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from alpha_core.config import RunConfig, TrainConfig, config_hash, to_dict
+from alpha_core.config import ModelConfig, RunConfig, TrainConfig, config_hash, to_dict
 from alpha_core.errors import CheckpointError
-from alpha_model import GPT
+from alpha_model import GPT, Activation
 from alpha_model.parameters import parameter_specs
 from alpha_train import RunFolder
 from alpha_train.checkpoint import Checkpoint
@@ -32,7 +32,7 @@ class ImportedModel:
     notes: tuple[str, ...] = ()
 
 
-def new_model(config: Any, activation: Any, tensor_count: int, source: str) -> GPT:
+def new_model(config: ModelConfig, activation: Activation, tensor_count: int, source: str) -> GPT:
     """Returns the model of a configuration. Raises `CheckpointError` for one with more layers than a file can hold."""
     if config.n_layer * _PARAMETERS_PER_LAYER > tensor_count:
         raise CheckpointError(f"{source} speaks of {config.n_layer} layers, for which there are too few tensors")

@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.errors import CheckpointError, NotInstalledError, UsageError
-from alpha_interchange.architectures.architecture import Values, absent, activation_name
+from alpha_interchange.architectures.architecture import Values, absent
 from alpha_interchange.gguf_file import open_gguf
 from alpha_interchange.gguf_tokenizer import GgufTokenizer, gguf_tokenizer
 from alpha_interchange.hf_folder import architecture_of
-from alpha_model import GPT
+from alpha_model import GPT, Activation
 from alpha_train.atomic_file import TEMPORARY_SUFFIX, sync_folder
 from alpha_train.stored_model import StoredModel
 
 __all__ = ["require_gguf", "write_gguf"]
 
-_ACTIVATIONS = {"gpt2": "gelu_new", "llama": "silu"}
-"""The one function of the MLP that llama.cpp computes, by architecture."""
+_ACTIVATIONS = {"gpt2": "gelu", "llama": "swiglu"}
+"""The one activation that llama.cpp computes, by architecture."""
 _GPT2_LINEAR = {"attn.wqkv": "attn_qkv", "attn.wo": "attn_output", "mlp.fc1": "ffn_up", "mlp.fc2": "ffn_down"}
 _LLAMA_LINEAR = {"attn.wo": "attn_output", "mlp.fc_gate": "ffn_gate", "mlp.fc_up": "ffn_up", "mlp.fc_proj": "ffn_down"}
 
@@ -44,7 +44,7 @@ def write_gguf(path: Path, stored: StoredModel) -> list[str]:
     """
     require_gguf()
     architecture = architecture_of(stored.model).model_type
-    if activation_name(stored.model) != _ACTIVATIONS[architecture]:
+    if stored.model.activation != Activation.builtin(_ACTIVATIONS[architecture]):
         raise UsageError(
             f"llama.cpp computes `{architecture}` with `{_ACTIVATIONS[architecture]}` only, and the model's activation"
             f" is `{stored.model.config.activation}`"
