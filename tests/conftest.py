@@ -13,11 +13,10 @@ settings.load_profile("alpha")
 # Tests of what a terminal gets mean one that can move its cursor, whatever this one is.
 os.environ["TERM"] = "xterm-256color"
 
-ALLOWED_SKIPS = ["runs as root", "needs a processor with"]
+ALLOWED_SKIPS = ["runs as root", "needs a processor with", "needs mount namespaces"]
 """How the reason of a skip may begin in CI; whatever else a test misses there, CI should install."""
-if (
-    os.environ.get("ALPHA_HELIOS_COOPERATIVE") != "required"
-):  # CI runs these tests twice, once on a device that has them
+# CI runs the tests of helios twice, once on a device that has these.
+if os.environ.get("ALPHA_HELIOS_COOPERATIVE") != "required":
     ALLOWED_SKIPS.append("needs a Vulkan device with cooperative matrices")
 
 

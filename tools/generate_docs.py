@@ -27,7 +27,22 @@ from alpha_core.op import OpSpec, ops_of
 from alpha_core.plugins import Plugins, load_plugins
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-OWN_PLUGINS = ("core", "tensor", "helios", "autograd", "model", "tokenizers", "train", "bench", "cli", "testkit")
+OWN_PLUGINS = (
+    "core",
+    "tensor",
+    "helios",
+    "autograd",
+    "model",
+    "tokenizers",
+    "train",
+    "bench",
+    "db",
+    "interchange",
+    "report",
+    "server",
+    "cli",
+    "testkit",
+)
 """The plugins that are documented; whatever else is installed here is not."""
 HELP_WIDTH = 80
 

@@ -103,8 +103,7 @@ def test_an_unknown_run_brings_a_suggestion(runs: Path, tmp_path: Path) -> None:
 def test_old_checkpoints_go_but_never_the_best_or_the_newest(run: RunFolder) -> None:
     losses = {10: 3.0, 20: 2.0, 30: 2.5, 40: 2.2, 50: 2.1}
     for step, loss in losses.items():
-        run.record_best(step, loss)
-        run.save_checkpoint(checkpoint(step), keep=2)
+        run.save_checkpoint(checkpoint(step), keep=2, val_loss=loss)
     assert run.checkpoint_steps() == [20, 40, 50]
     run.prune(keep=0)
     assert run.checkpoint_steps() == [20, 50]

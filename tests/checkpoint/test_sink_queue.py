@@ -85,8 +85,8 @@ class FailingSink(MetricSink):
         self.fail("close")
 
 
-def info(kind: type[MetricSink], name: str = "") -> MetricSinkInfo:
-    return MetricSinkInfo(name=name or kind.__name__, summary="", load=lambda: kind)
+def info(kind: type[MetricSink], name: str = "", finish_seconds: float = 10.0) -> MetricSinkInfo:
+    return MetricSinkInfo(name=name or kind.__name__, summary="", load=lambda: kind, finish_seconds=finish_seconds)
 
 
 class Problems(list[Event]):
@@ -181,7 +181,7 @@ def test_a_sink_that_cannot_be_loaded_is_named(problems: Problems) -> None:
 
 
 def test_a_slow_sink_loses_what_does_not_fit_and_never_slows_training(problems: Problems) -> None:
-    queue = SinkQueue([info(SlowSink), info(ListSink)], capacity=10, flush_seconds=0.1, on_problem=problems)
+    queue = SinkQueue([info(SlowSink, finish_seconds=0.1), info(ListSink)], capacity=10, on_problem=problems)
     queue.on_start(RUN)
     spent = 0.0
     for step in range(100):
@@ -200,7 +200,7 @@ def test_a_slow_sink_loses_what_does_not_fit_and_never_slows_training(problems: 
 
 
 def test_a_sink_that_hangs_is_left_behind_and_named(problems: Problems) -> None:
-    with SinkQueue([info(HangingSink), info(ListSink)], flush_seconds=0.1, on_problem=problems) as queue:
+    with SinkQueue([info(HangingSink, finish_seconds=0.1), info(ListSink)], on_problem=problems) as queue:
         queue.on_start(RUN)
         began = time.perf_counter()
         queue.on_finish({"status": "completed"})
@@ -223,7 +223,7 @@ def test_a_sink_left_behind_stops_after_the_call_that_it_is_in() -> None:
         def close(self) -> None:
             closed.set()
 
-    queue = SinkQueue([info(Blocked)], flush_seconds=0.05)
+    queue = SinkQueue([info(Blocked, finish_seconds=0.05)])
     queue.on_start(RUN)
     for step in range(5):
         queue.on_step({"step": step})
@@ -233,6 +233,18 @@ def test_a_sink_left_behind_stops_after_the_call_that_it_is_in() -> None:
     released.set()
     assert closed.wait(5)
     assert handled == [0]
+
+
+def test_what_a_sink_tells_is_passed_on_in_its_name(problems: Problems) -> None:
+    class Teller(MetricSink):
+        def on_start(self, run: RunInfo) -> None:
+            self.tell("the server is away")
+
+    with SinkQueue([info(Teller), info(ListSink)], on_problem=problems) as queue:
+        queue.on_start(RUN)
+        queue.on_step({"step": 6})
+    assert problems.told == [("sink_notice", "Teller")]
+    assert problems[0].message == "metric sink `Teller` says: the server is away"
 
 
 def test_without_sinks_and_before_the_start_nothing_happens() -> None:
@@ -268,7 +280,8 @@ def test_a_hanging_sink_does_not_keep_the_process() -> None:
         "from alpha_train.sink_queue import SinkQueue\n"
         "class Hanging(MetricSink):\n"
         "    def on_start(self, run): threading.Event().wait()\n"
-        "queue = SinkQueue([MetricSinkInfo(name='h', summary='', load=lambda: Hanging)], flush_seconds=0.1)\n"
+        "info = MetricSinkInfo(name='h', summary='', load=lambda: Hanging, finish_seconds=0.1)\n"
+        "queue = SinkQueue([info])\n"
         "queue.on_start(RunInfo(run_id='r', folder=None, config={}, parameters=1, iters=1))\n"
         "queue.on_finish({'status': 'completed'})\n"
     )

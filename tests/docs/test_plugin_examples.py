@@ -1,5 +1,6 @@
 """The plugins that the pages of `docs/plugins/` show: each passes its kit, and one run uses all of them."""
 
+import json
 import os
 import re
 import subprocess
@@ -100,6 +101,22 @@ def test_one_run_uses_all_of_them(installed: Path) -> None:
     assert [int(step) for step, _ in rows] == list(range(1, 13))
     assert float(rows[-1][1]) < float(rows[0][1])
     assert "Take two " in printed
+
+
+def test_the_commands_show_what_the_example_of_a_store_holds(installed: Path) -> None:
+    (installed / "runs" / "shelf").mkdir(parents=True)
+    config = {"model": {"n_layer": 1}, "train": {"iters": 9}}
+    for name, loss in (("first", 3.0), ("second", 2.0)):
+        metrics = [{"step": 8, "loss": loss + 1}, {"step": 9, "loss": loss}]
+        content = json.dumps({"config": config, "metrics": metrics})
+        (installed / "runs" / "shelf" / f"{name}.json").write_text(content)
+    listed = json.loads(alpha(installed, "runs", "list", "--json"))
+    assert [(run["runId"], run["status"], run["loss"]) for run in listed] == [
+        ("first", "completed", 3.0),
+        ("second", "completed", 2.0),
+    ]
+    assert re.search(r"n_layer +1", alpha(installed, "runs", "show", "first"))
+    assert alpha(installed, "runs", "tail", "second", "--once", "--lines=1").startswith("step 9/9  loss 2.0000")
 
 
 def test_the_command_and_the_choice_of_backend_work(installed: Path) -> None:

@@ -16,7 +16,7 @@ from alpha_train.run_folder import RunFolder
 
 ALPHA = str(Path(sys.executable).with_name("alpha"))
 ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("ALPHA_")},
+    **{name: value for name, value in os.environ.items() if not name.startswith(("ALPHA_", "TURSO_"))},
     "OPENBLAS_NUM_THREADS": "1",
     "COLUMNS": "100",
 }

@@ -19,7 +19,7 @@ from tests.tokenizers.foreign import (
 )
 
 from alpha_core.tokenizer import CHAT_SPECIALS
-from alpha_tokenizers import BpeTokenizer, hugging_face_json
+from alpha_tokenizers import BpeTokenizer, CharTokenizer, WordTokenizer, hugging_face_json
 from alpha_tokenizers.gpt2_files import read_gpt2
 from alpha_tokenizers.hugging_face import read_hugging_face
 from alpha_tokenizers.rank_merges import merges_of_ranks
@@ -38,7 +38,7 @@ def texts_of(split: str, ranks: str, specials: tuple[str, ...]) -> list[str]:
     return [*texts, "", TEXT, "a" * 5000, " " * 3000 + "\n" * 3000, "aaab" * 1000, "\u0301" * 999, "1" * 2000]
 
 
-def hugging_face(tokenizer: BpeTokenizer) -> Tokenizer:
+def hugging_face(tokenizer: BpeTokenizer | CharTokenizer | WordTokenizer) -> Tokenizer:
     return Tokenizer.from_str(json.dumps(hugging_face_json(tokenizer.to_artifacts())))
 
 
@@ -130,3 +130,27 @@ def test_rank_files_with_windows_line_ends_are_read_like_others() -> None:
     data = rank_file(RANKS["trained"])
     assert read_ranks(data.replace(b"\n", b"\r\n")) == read_ranks(data) == RANKS["trained"]
     assert {b64decode(line.split()[0]) for line in data.splitlines()} == set(RANKS["trained"])
+
+
+@pytest.mark.parametrize("kind", [CharTokenizer, WordTokenizer])
+def test_exported_char_and_word_tokenizers_give_the_same_ids(kind: type[CharTokenizer | WordTokenizer]) -> None:
+    generator = random.Random(7)
+    symbols = "aBé'’#7_² \n\t字\u0301\u200dٱ!?😀"  # noqa: RUF001 (what the splits distinguish)
+    texts = ["".join(generator.choices(symbols, k=generator.randrange(20))) for _ in range(TEXTS // 5)]
+    ours = kind.train(texts[:40], specials=["<|x|>"])
+    theirs = hugging_face(ours)
+    assert theirs.get_vocab_size() == ours.vocab_size
+    for text in [*texts, f"{texts[0]}<|x|>a<|end_of_text|>", "<|unk|>", ""]:
+        ids = ours.encode(text)
+        assert theirs.encode(text).ids == ids, text
+        decoded = theirs.decode(ids, skip_special_tokens=False)
+        assert decoded.replace("<|unk|>", "\ufffd") == ours.decode(ids)
+
+
+def test_exported_word_tokenizers_cut_at_every_character_as_here() -> None:
+    ours = WordTokenizer.train(["a b"])
+    theirs = hugging_face(ours)
+    for first in range(0, 0x110000, 64):
+        codes = [code for code in range(first, first + 64) if not 0xD800 <= code < 0xE000]
+        text = " ".join(f"a{chr(code)}a" for code in codes)
+        assert theirs.encode(text).ids == ours.encode(text)

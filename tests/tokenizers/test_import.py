@@ -13,7 +13,7 @@ from tests.tokenizers.foreign import TEXT, TIKTOKEN_PATTERNS, gpt2_files, rank_f
 
 from alpha_cli.main import main
 from alpha_core.errors import AlphaError, TokenizerError
-from alpha_tokenizers import BpeTokenizer, CharTokenizer, hugging_face_json, import_tokenizer
+from alpha_tokenizers import BpeTokenizer, hugging_face_json, import_tokenizer
 from alpha_tokenizers.hugging_face import read_hugging_face
 from tokenizers import Tokenizer
 
@@ -210,7 +210,6 @@ def test_import_refuses_bad_input_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["char.json", "--out=t.json"], 4, "`char.json` is a `char` tokenizer; only `bpe` ones can be exported"),
         (["own.json", "--to=tiktoken", "--out=t.json"], 2, "there is no format `tiktoken` to write; there is `hf`"),
         (["hf", "--out=t.json"], 4, "is a tokenizer of Hugging Face's format\nhint: `alpha tokenizer import"),
         (["own.json"], 2, "--out"),
@@ -220,7 +219,6 @@ def test_export_refuses_bad_input_in_one_line(
     alpha: Alpha, files: Path, arguments: list[str], code: int, message: str
 ) -> None:
     Path("own.json").write_text(json.dumps(trained().to_artifacts()))
-    Path("char.json").write_text(json.dumps(CharTokenizer.train(["abc"]).to_artifacts()))
     found, err = alpha("export", *arguments)
     assert message in err
     assert (found, one_line(err)) == (code, True)

@@ -97,9 +97,10 @@ class ScheduleInfo(Info):
 
 @attrs.frozen(kw_only=True)
 class MetricSinkInfo(Info):
-    """A metric sink class; one instance is made for a run."""
+    """A metric sink class; one instance is made for a run, and has `finish_seconds` for what waits at its end."""
 
     load: "Callable[[], type[MetricSink]]"
+    finish_seconds: float = 10.0
 
 
 @attrs.frozen(kw_only=True)

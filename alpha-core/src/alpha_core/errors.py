@@ -11,6 +11,8 @@ __all__ = [
     "ConfigError",
     "DTypeError",
     "DataError",
+    "DatabaseError",
+    "DatabaseUnavailableError",
     "GradientError",
     "NotInstalledError",
     "OpError",
@@ -86,6 +88,16 @@ class CheckpointError(AlphaError):
     """A checkpoint is damaged, or does not fit the model that should load it."""
 
     exit_code = 5
+
+
+class DatabaseError(AlphaError):
+    """A database of runs that cannot be opened, read or written."""
+
+    exit_code = 7
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """A database that cannot be reached at the moment, or that another process keeps locked: try again later."""
 
 
 class OpError(AlphaError):

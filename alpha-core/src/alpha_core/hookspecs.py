@@ -1,6 +1,7 @@
 """Every hook of Alpha: one sentence and one typed signature each. `register_*` returns, `choose_*` decides."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -17,9 +18,11 @@ from alpha_core.descriptors import (
 
 if TYPE_CHECKING:
     from alpha_core.command import CommandApp
+    from alpha_core.run_store import RunStore
 
 __all__ = [
     "choose_backend",
+    "choose_run_store",
     "hookimpl",
     "hookspec",
     "register_activations",
@@ -79,3 +82,8 @@ def register_commands(app: "CommandApp") -> None:
 @hookspec(firstresult=True)
 def choose_backend(available: Sequence[BackendInfo]) -> str | None:
     """Picks the backend that `auto` means here, or returns None to leave the choice to the next plugin."""
+
+
+@hookspec(firstresult=True)
+def choose_run_store(runs: Path) -> "RunStore | None":
+    """Opens the database that knows the runs of the folder `runs`, or returns None to leave it to the next plugin."""

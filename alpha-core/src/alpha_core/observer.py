@@ -1,8 +1,9 @@
 """Who watches a run: observers, called by the training loop, and metric sinks, each on a thread of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -27,15 +28,24 @@ class RunInfo:
     backend: str = ""
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
 @attrs.frozen(kw_only=True)
 class Event:
-    """Something that happened once, such as `checkpoint_saved`. `level` is `info`, `warning` or `error`."""
+    """Something that happened once, such as `checkpoint_saved`. `level` is `info`, `warning` or `error`.
+
+    All sinks see the same `time`, so that what one wrote is recognized in what another one wrote.
+    """
 
     kind: str
     message: str
     step: int
     level: str = "info"
     payload: Mapping[str, Any] = attrs.field(factory=dict)
+    time: str = attrs.field(factory=_now)
+    """When it happened: UTC, ISO 8601, microseconds."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +54,8 @@ class Sample:
 
     prompt: str
     output: str
+    time: str = attrs.field(factory=_now)
+    """When it was written: UTC, ISO 8601, microseconds. All sinks see the same."""
 
 
 class Observer:
@@ -78,7 +90,8 @@ class MetricSink(Observer):
     """An observer that stores or shows a run, selected by name (`--sinks=console,jsonl`).
 
     Its methods run on a thread of its own, in order, behind a bounded queue: a slow sink loses what does not fit, a
-    failing one is switched off; both are named, and neither slows or stops training. A complete sink plugin:
+    failing one is switched off; both are named, and neither slows or stops training. A sink that works on, though a
+    person should know of something (a server is away), calls `self.tell(message)`. A complete sink plugin:
 
     ```python
     class LossFile(MetricSink):
@@ -93,8 +106,13 @@ class MetricSink(Observer):
     ```
     """
 
+    shared_files: ClassVar[tuple[str, ...]] = ()
+    """Files that it keeps beside the run folder, for all runs in one."""
+
     def __init__(self, run: RunInfo) -> None:
         self.run = run
+        self.tell: Callable[[str], None] = lambda message: None
+        """Tells something as a `sink_notice`, from any thread. Of use after the constructor, when the queue listens."""
 
     def close(self) -> None:
         """Called once, last, on the sink's own thread."""

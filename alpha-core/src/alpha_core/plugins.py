@@ -7,6 +7,7 @@ or that claims a name that another one has, is left out as a whole and recorded 
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -42,6 +43,7 @@ from alpha_core.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from alpha_core.backend import Backend
+    from alpha_core.run_store import RunStore
     from alpha_core.tokenizer import Tokenizer
 
 __all__ = ["ENVIRONMENT_VARIABLE", "PluginRecord", "Plugins", "load_plugins"]
@@ -182,6 +184,20 @@ class Plugins:
         named = next((info for info in self.backends if info.name == name), None)
         info = named if named is not None and named.load_planner is not None else self.choose_backend(name)
         return (info.load_planner or info.load)()
+
+    def choose_run_store(self, runs: Path) -> "RunStore | None":
+        """Returns the database that knows the runs of a folder, None if no plugin has one.
+
+        Raises `DatabaseError` if there is one that cannot be opened, and `PluginError` for what is no `RunStore`.
+        """
+        from alpha_core.run_store import RunStore
+
+        for plugin in self._manager.implementers("choose_run_store"):
+            for store in self._manager.call(plugin, "choose_run_store", runs=runs):
+                if not isinstance(store, RunStore):
+                    raise PluginError(f"`choose_run_store` of plugin `{plugin}` returned {store!r}, no `RunStore`")
+                return store
+        return None
 
     def load_tokenizer(self, artifacts: Mapping[str, Any]) -> "Tokenizer":
         """Rebuilds a tokenizer from its artifacts; their `type` says which class does it.

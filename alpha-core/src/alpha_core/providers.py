@@ -13,7 +13,10 @@ ALPHA_PACKAGES = (
     "alpha-tokenizers",
     "alpha-train",
     "alpha-bench",
+    "alpha-interchange",
     "alpha-db",
+    "alpha-report",
+    "alpha-server",
     "alpha-cli",
     "alpha-testkit",
 )
@@ -27,7 +30,12 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "optimizers": {"alpha-train": ("adamw", "lion", "adafactor", "sgd", "muon")},
     "schedules": {"alpha-train": ("cosine", "linear", "constant", "wsd")},
-    "metric_sinks": {"alpha-cli": ("console",), "alpha-train": ("jsonl", "csv")},
+    "metric_sinks": {
+        "alpha-cli": ("console",),
+        "alpha-train": ("jsonl", "csv"),
+        "alpha-db": ("db",),
+        "alpha-report": ("remote", "discord", "tensorboard", "wandb", "trackio", "mlflow"),
+    },
     "domains": {
         "alpha-train": (
             *("novels", "chords", "abc", "dumb_finance", "chaos", "concordance"),
@@ -40,6 +48,10 @@ _PROVIDERS: dict[str, dict[str, tuple[str, ...]]] = {
             *("runs", "runs *", "datagen", "datagen *"),
         ),
         "alpha-bench": ("bench", "bench *"),
+        "alpha-interchange": ("export", "import"),
+        "alpha-db": ("db", "db *"),
+        "alpha-report": ("remote", "remote *"),
+        "alpha-server": ("ingest", "ingest *"),
         "alpha-tokenizers": ("tokenizer", "tokenizer *"),
         "alpha-testkit": ("plugins check",),
         "alpha-cli": ("plugins", "plugins list", "config", "config *", "completion", "completion *"),

@@ -117,13 +117,16 @@ class SinkConformance(Conformance, kit=True):
 
     @pytest.fixture(autouse=True)
     def _elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        """Runs in an empty working folder, which must stay empty: a sink writes into the run folder."""
+        """Runs in an empty working folder, which must stay empty: a sink writes into the run folder, and beside it what
+        it declares. No database that the environment names is touched."""
+        monkeypatch.delenv("TURSO_DATABASE_URL", raising=False)
         (tmp_path / "work").mkdir()
         (tmp_path / "runs" / "run").mkdir(parents=True)
         monkeypatch.chdir(tmp_path / "work")
         yield
         assert not list((tmp_path / "work").iterdir()), "the sink wrote into the working folder, not the run folder"
-        assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
+        beside = {path.name for path in (tmp_path / "runs").iterdir()} - {"run"}
+        assert beside <= set(self.sink_class.shared_files), "the sink wrote beside the run folder"
 
     @each(lambda kit: RUNS)
     def test_run(self, case: Callable[[RunInfo], Calls], tmp_path: Path) -> None:

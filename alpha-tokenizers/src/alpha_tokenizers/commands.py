@@ -170,8 +170,6 @@ class TokenizerCommands:
             raise UsageError(f"there is no format {quote(to)} to write; there is `hf`", hint=did_you_mean(to, ["hf"]))
         check_free(out, force=force)
         loaded = self._load(tokenizer)
-        if loaded.type != "bpe":
-            raise TokenizerError(f"`{tokenizer}` is a `{loaded.type}` tokenizer; only `bpe` ones can be exported")
         write_json_file(out, hugging_face_json(loaded.to_artifacts()))
         _note(f"`{out}`: {loaded.vocab_size} tokens, for `tokenizers.Tokenizer.from_file`")
 

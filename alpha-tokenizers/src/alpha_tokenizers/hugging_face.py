@@ -1,4 +1,4 @@
-"""Hugging Face's `tokenizer.json`: byte-level BPE, read and written.
+"""Hugging Face's `tokenizer.json`: byte-level BPE, read and written; char and word tokenizers, written.
 
 The format is what the `tokenizers` library saves (Rust's `Tokenizer` serialized: `added_tokens`, `normalizer`,
 `pre_tokenizer`, `post_processor`, `decoder`, `model`). A file may ask for much that Alpha's tokenizers do not do; since
@@ -11,6 +11,7 @@ from typing import Any
 from alpha_core.errors import TokenizerError
 from alpha_tokenizers.bpe import BpeTokenizer
 from alpha_tokenizers.byte_symbols import bytes_of
+from alpha_tokenizers.hugging_face_lookup import LOOKUP_SPLITS, lookup_model
 from alpha_tokenizers.quote import quote
 from alpha_tokenizers.specials import is_unicode
 from alpha_tokenizers.strict_json import parse_json
@@ -72,7 +73,8 @@ def read_hugging_face(data: bytes) -> BpeTokenizer:
     for key in ("truncation", "padding", "normalizer"):
         if file.get(key) is not None:
             raise _unsupported(f"`{key}`", file[key])
-    _check_byte_level("post_processor", file.get("post_processor"), optional=True)
+    if not _adds_nothing(file.get("post_processor")):
+        _check_byte_level("post_processor", file["post_processor"])
     _check_byte_level("decoder", file.get("decoder"))
     model = _object(file.get("model"), "`model`", _MODEL_KEYS)
     whole_words = _check_model(model)
@@ -93,13 +95,32 @@ def read_hugging_face(data: bytes) -> BpeTokenizer:
 
 
 def hugging_face_json(artifacts: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content of a `tokenizer.json` that gives the ids of a `bpe` tokenizer with these artifacts.
+    """Returns the content of a `tokenizer.json` that gives the ids of a tokenizer with these artifacts.
 
-    Raises `TokenizerError` for a tokenizer that the format cannot hold.
+    Raises `TokenizerError` for a tokenizer that the format cannot hold, and for one of a plugin's type.
     """
+    kind = artifacts.get("type")
+    if kind not in ("bpe", *LOOKUP_SPLITS):
+        raise TokenizerError(f"a tokenizer of type {quote(kind)} has no counterpart in `tokenizer.json`")
+    parts = _bpe_model(artifacts) if kind == "bpe" else lookup_model(artifacts)
+    specials = sorted(artifacts["specialTokens"].items(), key=lambda item: item[1])
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [_added_token(name, token_id) for name, token_id in specials],
+        "normalizer": None,
+        "pre_tokenizer": parts["pre_tokenizer"],
+        "post_processor": None,
+        "decoder": parts["decoder"],
+        "model": parts["model"],
+    }
+
+
+def _bpe_model(artifacts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `pre_tokenizer`, `decoder` and `model` for the artifacts of a `bpe` tokenizer."""
     tokenizer = BpeTokenizer.from_artifacts(dict(artifacts))
     whole_words = artifacts.get("wholeWords", False)
-    specials = tokenizer.specials
     vocab: dict[str, int] = {}
     for token_id, token in enumerate(artifacts["vocab"]):
         if token in vocab:
@@ -108,20 +129,14 @@ def hugging_face_json(artifacts: Mapping[str, Any]) -> dict[str, Any]:
             )
         if token is not None:
             vocab[token] = token_id
-    for name in specials:
+    for name in tokenizer.specials:
         if whole_words and _is_a_words_symbols(name):
             raise TokenizerError(
                 f"the special token {quote(name)} is how `tokenizer.json` would write another word of the vocabulary"
             )
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [_added_token(name, i) for name, i in sorted(specials.items(), key=lambda item: item[1])],
-        "normalizer": None,
         "pre_tokenizer": _pre_tokenizer(artifacts.get("split"), byte_level),
-        "post_processor": None,
         "decoder": byte_level,
         "model": {
             "type": "BPE",
@@ -220,10 +235,15 @@ def _added_token(name: str, token_id: int) -> dict[str, Any]:
     return {"id": token_id, "content": name, **flags}
 
 
-def _check_byte_level(key: str, value: object, *, optional: bool = False, use_regex: bool | None = None) -> None:
+def _adds_nothing(post_processor: object) -> bool:
+    """Tells whether there is no post-processor, or one whose template is the text alone (`transformers` 5 saves it)."""
+    if not isinstance(post_processor, dict) or post_processor.get("type") != "TemplateProcessing":
+        return post_processor is None
+    return post_processor.get("single") == [{"Sequence": {"id": "A", "type_id": 0}}]
+
+
+def _check_byte_level(key: str, value: object, *, use_regex: bool | None = None) -> None:
     """Refuses a step that is not `ByteLevel`, or that is one that changes ids."""
-    if value is None and optional:
-        return
     if not isinstance(value, dict) or value.get("type") != "ByteLevel":
         raise _unsupported(f"`{key}`", value)
     if use_regex is None:  # only a pre-tokenizer uses the settings below for ids

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["TEMPORARY_SUFFIX", "atomic_write"]
+__all__ = ["TEMPORARY_SUFFIX", "atomic_write", "sync_folder"]
 
 TEMPORARY_SUFFIX = ".tmp"
 """How the names of unfinished files end; they begin with a dot and the name of the file that they were to become."""
@@ -31,10 +31,11 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Puts the names in a folder on the disk. Raises `OSError`."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open folders
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,15 +1,12 @@
 """The `jsonl` metric sink: metrics, events and samples as JSON Lines in the run folder."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
-import numpy as np
-
 from alpha_core.errors import UsageError
+from alpha_core.json_value import json_value
 from alpha_core.observer import Event, MetricSink, RunInfo, Sample
 from alpha_train.log_file import open_log
 
@@ -44,38 +41,18 @@ class JsonlSink(MetricSink):
                 "kind": event.kind,
                 "message": event.message,
                 "payload": event.payload,
-                "time": _now(),
+                "time": event.time,
             },
         )
 
     def on_samples(self, step: int, samples: Sequence[Sample]) -> None:
-        time = _now()
         for index, sample in enumerate(samples):
-            row = {"step": step, "idx": index, "prompt": sample.prompt, "output": sample.output, "time": time}
-            _append(self._samples, row)
+            row = {"step": step, "idx": index, "prompt": sample.prompt, "output": sample.output}
+            _append(self._samples, {**row, "time": sample.time})
 
     def close(self) -> None:
         self._files.close()
 
 
 def _append(file: TextIO, record: Mapping[str, Any]) -> None:
-    file.write(json.dumps(_json_value(record), allow_nan=False) + "\n")
-
-
-def _json_value(value: Any) -> Any:
-    """Returns the nearest JSON value, text for what has none."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _json_value(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset):
-        return [_json_value(item) for item in value]
-    return str(value)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    file.write(json.dumps(json_value(record), allow_nan=False) + "\n")

@@ -18,6 +18,8 @@ class Progress:
 
     skipped_steps: int = 0
     """Steps that were not applied: not finite, or a spike."""
+    earlier_steps: int = 0
+    """Updates behind the optimizer's state from before the run: those of the run that it was taken from."""
     loss: float | None = None
     """Training loss of the last step; None if it was not finite."""
     validation_loss: float | None = None

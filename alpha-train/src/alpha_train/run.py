@@ -26,6 +26,7 @@ from alpha_train.data import Progress as DataProgress
 from alpha_train.flops import flops_per_token
 from alpha_train.loop import TrainResult, train, training_windows
 from alpha_train.observers import Observers
+from alpha_train.parent import Parent
 from alpha_train.progress import Progress
 from alpha_train.run_data import data_of_new_run, data_of_run
 from alpha_train.run_folder import RunFolder
@@ -86,6 +87,7 @@ def start_run(
     config: RunConfig,
     plugins: Plugins,
     *,
+    parent: Parent | None = None,
     prompts: Sequence[str] = (),
     observer: Observer | None = None,
     sinks: Sequence[str] | None = None,
@@ -95,26 +97,35 @@ def start_run(
     note: Note = lambda text: None,
     progress: DataProgress = lambda activity, done, total: None,
 ) -> FinishedRun:
-    """Trains a new model in a new run folder below `config.train.runs_dir`.
+    """Trains a new model in a new run folder below `config.train.runs_dir`, from initial weights or from a `parent`'s.
 
     `note` is told what a person should know, `progress` how far reading and tokenizing have come. `sinks` take the
     place of the configured ones this time. For `stop`, `status_wanted` and `tracer` see `alpha_train.loop.train`. The
-    vocabulary size is the tokenizer's, whatever the configuration says.
+    vocabulary size is the tokenizer's, whatever the configuration says. Raises `UsageError`, before any work, if the
+    model does not fit its parent.
     """
     parts = _Parts.of(config, plugins, sinks)
     check_knobs(config.train, parts.backend)
+    if parent is not None:
+        config = attrs.evolve(config, model=parent.child_config(config.model))
+        parent.check(GPT(config.model, parts.activation))
     dataset = data_of_new_run(config.train, plugins, note=note, progress=progress)
     model_config = attrs.evolve(config.model, vocab_size=dataset.tokenizer.vocab_size)
     config = attrs.evolve(config, model=model_config)
     training_windows(dataset, model_config.block_size, config.train)  # too little text fails before the folder is made
-    trainer = _trainer(config, parts)
+    trainer = _trainer(config, parts, initialize=parent is None)
+    environment = _environment(trainer.backend)
+    started = [Event(kind="training_started", message="training started", step=0, payload=environment)]
+    if parent is not None:
+        started.append(parent.give(trainer, dataset.tokenizer, config.train.optimizer))
+        note(started[-1].message)
     config = attrs.evolve(config, train=recorded_knobs(config.train, parts.backend))
     _warn_of_long_run(trainer, config.train, note)
     folder = RunFolder.create(Path(config.train.runs_dir), new_run_id(config.train.tag), to_dict(config))
     with run_lock(folder.path):
         folder.write_tokenizer(dataset.tokenizer.to_artifacts())
-        run = _Run(config, parts, trainer, dataset, folder, Progress(), note)
-        started = Event(kind="training_started", message="training started", step=0)
+        so_far = Progress(earlier_steps=trainer.earlier_steps)
+        run = _Run(config, parts, trainer, dataset, folder, so_far, note)
         return run.train(prompts, observer, stop, status_wanted, tracer, started)
 
 
@@ -153,11 +164,16 @@ def resume_run(
         trainer = _trainer(config, parts, initialize=False)
         config = attrs.evolve(config, train=recorded_knobs(config.train, parts.backend))
         folder.write_config(to_dict(config))
-        trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step)
+        so_far = Progress.from_json(checkpoint.extra)
+        if so_far.best_validation_loss is not None and so_far.best_step in folder.checkpoint_steps():
+            # A crash may have come between that checkpoint and the note of it.
+            folder.record_best(so_far.best_step, so_far.best_validation_loss)
+        trainer.restore(checkpoint.parameters, checkpoint.optimizer_state, checkpoint.step, so_far.earlier_steps)
         if trainer.loss_scale is not None:
             trainer.loss_scale.restore(checkpoint.extra.get("lossScale", {}))
-        run = _Run(config, parts, trainer, dataset, folder, Progress.from_json(checkpoint.extra), note)
-        started = Event(kind="run_resumed", message=f"resumed at step {checkpoint.step}", step=checkpoint.step)
+        run = _Run(config, parts, trainer, dataset, folder, so_far, note)
+        message, environment = f"resumed at step {checkpoint.step}", _environment(trainer.backend)
+        started = [Event(kind="run_resumed", message=message, step=checkpoint.step, payload=environment)]
         return run.train(prompts, observer, stop, status_wanted, tracer, started)
 
 
@@ -185,7 +201,7 @@ class _Run:
         stop: Callable[[], str | None],
         status_wanted: Callable[[], bool],
         tracer: Tracer | None,
-        started: Event,
+        started: Sequence[Event],
     ) -> FinishedRun:
         self._warn_of_early_stop()
         prompts = prompts or [self._first_words()]
@@ -193,7 +209,8 @@ class _Run:
         self.observer = Observers(sinks, *([observer] if observer is not None else []))
         with sinks:
             self.observer.on_start(self._info())
-            self.observer.on_event(attrs.evolve(started, payload=_environment(self.trainer.backend)))
+            for event in started:
+                self.observer.on_event(event)
             try:
                 result = train(
                     self.trainer,
@@ -243,10 +260,8 @@ class _Run:
             self.note("`early_stop` does nothing without `eval_interval` and text that is held out")
 
     def _save(self, trainer: Trainer, progress: Progress) -> None:
-        """Writes a checkpoint, and before it notes whether it is the best, which is then never removed."""
+        """Writes a checkpoint, and notes whether it is the best, which is then never removed."""
         step = trainer.step
-        if progress.best_step == step and progress.best_validation_loss is not None:
-            self.folder.record_best(step, progress.best_validation_loss)
         checkpoint = Checkpoint(
             step=step,
             optimizer_step=step - progress.skipped_steps,
@@ -265,7 +280,8 @@ class _Run:
             parameters=trainer.parameters_on_host(),
             optimizer_state=trainer.state_on_host(),
         )
-        path = self.folder.save_checkpoint(checkpoint, keep=self.config.train.keep)
+        val_loss = progress.best_validation_loss if progress.best_step == step else None
+        path = self.folder.save_checkpoint(checkpoint, keep=self.config.train.keep, val_loss=val_loss)
         self.observer.on_event(
             Event(kind="checkpoint_saved", message=f"checkpoint `{path}`", step=step, payload={"path": str(path)})
         )

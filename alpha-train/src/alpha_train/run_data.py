@@ -40,8 +40,14 @@ def data_of_run(
 ) -> Dataset:
     """Returns the tokens that the run was trained on: from the cache, or made again from its text.
 
-    `note` is told if the text has changed since. Raises `DataError` if both are gone; standard input is always gone.
+    `note` is told if the text has changed since. Raises `DataError` if both are gone; standard input is always gone,
+    and a model that was imported never had any.
     """
+    if "content" not in checkpoint.extra:
+        raise DataError(
+            "the model was imported, and has no text of its own",
+            hint="name one with `--data`; `alpha train --init-from=...` trains the model on",
+        )
     try:
         return open_dataset(str(checkpoint.extra.get("dataset")), tokenizer)
     except DataError:

@@ -11,22 +11,20 @@ from typing import Any
 
 import attrs
 
-from alpha_core.errors import CheckpointError, ConfigError, TokenizerError, UnknownNameError, UsageError
+from alpha_core.errors import CheckpointError, ConfigError, TokenizerError, UsageError
 from alpha_core.run_id import is_run_id
-from alpha_core.suggest import did_you_mean
 from alpha_train.atomic_file import TEMPORARY_SUFFIX
 from alpha_train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from alpha_train.json_file import read_json, write_json
+from alpha_train.run_name import LAST, no_run, run_named
 
-__all__ = ["LAST", "BestCheckpoint", "MetricsLog", "RunFolder", "find_run", "list_runs"]
-
-LAST = "last"
-"""What a person calls the run that was started last."""
+__all__ = ["BestCheckpoint", "MetricsLog", "RunFolder", "find_run", "list_runs"]
 
 _CONFIG, _TOKENIZER, _BEST, _METRICS = "config.json", "tokenizer.json", "best.json", "metrics.jsonl"
 _EVENTS = "events.jsonl"
 _LAST_BYTES = 1 << 16  # enough for the last line of a log
 _CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,18})\.alph")
+_UNFINISHED = re.compile(r"\.(?:checkpoint-[0-9]+\.alph|(?:best|config|tokenizer|trainer)\.json)\.")
 
 
 @attrs.frozen
@@ -96,10 +94,16 @@ class RunFolder:
         """Returns the steps that have a checkpoint file, ascending."""
         return sorted(int(match[1]) for path in self.path.iterdir() if (match := _CHECKPOINT.fullmatch(path.name)))
 
-    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: int) -> Path:
-        """Writes a checkpoint, removes old ones (see `prune`), and returns its path."""
+    def save_checkpoint(self, checkpoint: Checkpoint, *, keep: int, val_loss: float | None = None) -> Path:
+        """Writes a checkpoint, removes old ones (see `prune`), and returns its path.
+
+        `val_loss` is that of an evaluated step, which may be the best (see `record_best`). Whatever it is killed
+        between, what was the newest checkpoint is there, and so is the one that `best.json` names.
+        """
         path = self.checkpoint_path(checkpoint.step)
         write_checkpoint(path, checkpoint)
+        if val_loss is not None:
+            self.record_best(checkpoint.step, val_loss)
         self.prune(keep)
         return path
 
@@ -141,10 +145,7 @@ class RunFolder:
         return BestCheckpoint(step, float(val_loss))
 
     def record_best(self, step: int, val_loss: float) -> bool:
-        """Notes an evaluated step if it is better than all before, and tells whether it is.
-
-        To be called before `save_checkpoint` of that step, so that the best checkpoint is never removed as an old one.
-        """
+        """Notes an evaluated step, whose checkpoint is there, if it is better than all before; tells whether it is."""
         best = self.read_best()
         if not math.isfinite(val_loss) or (best is not None and val_loss >= best.val_loss):
             return False
@@ -155,7 +156,7 @@ class RunFolder:
         """Removes checkpoints but for the `keep` newest (at least one) and the best, and what a crash left behind."""
         best = self.read_best()
         old = [step for step in self.checkpoint_steps()[: -max(keep, 1)] if best is None or step != best.step]
-        unfinished = self.path.glob(f".checkpoint-*{TEMPORARY_SUFFIX}")
+        unfinished = [path for path in self.path.glob(f".*{TEMPORARY_SUFFIX}") if _UNFINISHED.match(path.name)]
         try:
             for path in [*map(self.checkpoint_path, old), *unfinished]:
                 path.unlink(missing_ok=True)
@@ -204,26 +205,12 @@ def find_run(runs: Path, name: str) -> RunFolder:
 
     Raises `UnknownNameError` if there is none, and `UsageError` if several ids begin like that.
     """
-    known = list_runs(runs)
-    by_id = {run.run_id: run for run in known}
-    if name in by_id:
-        return by_id[name]
-    if name == LAST and known:
-        return known[-1]
-    if os.path.isfile(Path(name, _CONFIG)):  # unlike the method of `Path`, it takes any text
-        return RunFolder(Path(name))
-    matches = [run_id for run_id in by_id if name and run_id.startswith(name)]
-    if len(matches) == 1:
-        return by_id[matches[0]]
-    if matches:
-        listed = ", ".join(f"`{run_id}`" for run_id in matches)
-        raise UsageError(f"several runs in `{runs}` begin with `{name}`: {listed}")
-    if not known:
-        raise UnknownNameError(f"there is no run `{name}`: `{runs}` holds no runs", hint="start one with `alpha train`")
-    raise UnknownNameError(
-        f"there is no run `{name}` in `{runs}`",
-        hint=did_you_mean(name, [*by_id, LAST]) or f"the latest is `{known[-1].run_id}`",
-    )
+    by_id = {run.run_id: run for run in list_runs(runs)}
+    is_folder = os.path.isfile(Path(name, _CONFIG)) and name not in by_id and name != LAST
+    found = RunFolder(Path(name)) if is_folder else run_named(name, by_id, f"`{runs}`")
+    if found is None:
+        raise no_run(name, by_id, f"`{runs}`")
+    return found
 
 
 def _started(run: RunFolder) -> tuple[str, int]:

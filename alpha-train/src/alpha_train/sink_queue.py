@@ -23,8 +23,9 @@ class SinkQueue(Observer):
     A sink is made on its thread at `on_start`. One that raises is switched off; one that is slow loses what does not
     fit into its queue; one that does not finish in time is left behind. Each such problem is told once, at the next
     call: `on_problem` is called with an event (`sink_failed`, `sink_slow`, `sink_unfinished`), on the training thread,
-    and the sinks that still work receive it too. No call waits for a sink but the last, `on_finish` or `close`, and
-    that for at most `flush_seconds`.
+    and the sinks that still work receive it too. What a sink tells itself comes as `sink_notice` in the same way. No
+    call waits for a sink but the last, `on_finish` or `close`, and that for at most the `finish_seconds` of its
+    description.
 
     ```python
     with SinkQueue(infos, on_problem=lambda event: print(event.message)) as sinks:
@@ -37,13 +38,11 @@ class SinkQueue(Observer):
         sinks: Sequence[MetricSinkInfo],
         *,
         capacity: int = 1024,
-        flush_seconds: float = 10.0,
         on_problem: Callable[[Event], None] = lambda event: None,
     ) -> None:
         """`capacity` is how many records a queue holds."""
         self._infos = tuple(sinks)
         self._capacity = capacity
-        self._flush_seconds = flush_seconds
         self._on_problem = on_problem
         self._workers: list[_Worker] = []
         self._problems: deque[tuple[str, str, str]] = deque()
@@ -83,12 +82,12 @@ class SinkQueue(Observer):
         self.close()
 
     def close(self) -> None:
-        """Lets the sinks handle what they were sent, for `flush_seconds` at most, and ends them."""
-        deadline = time.monotonic() + self._flush_seconds
+        """Lets the sinks handle what they were sent, each for its `finish_seconds` at most, and ends them."""
+        began = time.monotonic()
         for worker in self._workers:
             worker.finish()
         for worker in self._workers:
-            worker.join(deadline, f"did not finish within {self._flush_seconds:g} s")
+            worker.join(began)
         self._tell()
 
     def _send(self, method: str, *arguments: Any) -> None:
@@ -124,6 +123,7 @@ class _Worker:
     ) -> None:
         self.name = info.name
         self.lost = 0
+        self._finish_seconds = info.finish_seconds
         self._capacity = capacity
         self._report = report
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
@@ -148,21 +148,27 @@ class _Worker:
         self._is_open = False
         self._calls.put(None)
 
-    def join(self, deadline: float, complaint: str) -> None:
-        """Waits for the thread's end until `deadline` on the monotonic clock, then reports it and leaves it behind."""
+    def join(self, began: float) -> None:
+        """Waits for the thread's end until its time is over, which `began` on the monotonic clock, then reports it and
+        leaves it behind."""
         if self._is_left_behind:
             return
-        self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._thread.join(max(0.0, began + self._finish_seconds - time.monotonic()))
         if self._thread.is_alive():
             self._is_left_behind = True
             waiting = self._calls.qsize() - 1  # without the mark of the end
             self.lost += max(waiting, 0)
-            self._report("sink_unfinished", self.name, f"{complaint}; in all it lost {self.lost} records")
+            complaint = f"did not finish within {self._finish_seconds:g} s; in all it lost {self.lost} records"
+            self._report("sink_unfinished", self.name, complaint)
+
+    def _notice(self, message: str) -> None:
+        self._report("sink_notice", self.name, f"says: {message}")
 
     def _work(self, info: MetricSinkInfo, run: RunInfo) -> None:
         doing = "starting"
         try:
             sink = info.load()(run)
+            sink.tell = self._notice
             try:
                 while (call := self._calls.get()) is not None and not self._is_left_behind:
                     doing, arguments = call

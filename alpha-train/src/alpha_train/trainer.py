@@ -87,6 +87,8 @@ class Trainer:
         self.loss_scale = LossScale(backend) if config.precision == "f16" else None
         self.step = 0
         """Number of updates done."""
+        self.earlier_steps = 0
+        """Updates behind the optimizer's state from before the first step: those of a run that it was taken from."""
         self._step = backend.zeros((), DType.i32)  # the same on the device, for dropout
         self._one = backend.full((), 1, DType.i32)
         self._tokens = 0
@@ -108,7 +110,7 @@ class Trainer:
         Before that is asked for, the next batch may be accumulated, so that a device has something to do meanwhile.
         """
         self.step += 1
-        values = self._step_values(self.step, learning_rate)
+        values = self._step_values(self.step + self.earlier_steps, learning_rate)
         (report,) = self._program("update", (values,))(values)
         self._tokens = 0
         download = self.backend.start_download(report)
@@ -162,21 +164,35 @@ class Trainer:
             for name, slots in self.state.items()
         }
 
-    def restore(self, parameters: Mapping[str, Array], state: Mapping[str, Mapping[str, Array]], step: int) -> None:
+    def set_parameters(self, parameters: Mapping[str, Array]) -> None:
+        """Takes over values of all parameters. Raises `CheckpointError` as `restore` does."""
+        self._assign(parameters, self.parameters)
+
+    def restore(
+        self,
+        parameters: Mapping[str, Array],
+        state: Mapping[str, Mapping[str, Array]],
+        step: int,
+        earlier_steps: int = 0,
+    ) -> None:
         """Continues exactly from what `parameters_on_host` and `state_on_host` returned after `step` updates.
 
-        Raises `CheckpointError`, before anything is changed, when a tensor is missing, left over or of another shape.
+        `earlier_steps` is what the attribute of that name was. Raises `CheckpointError`, before anything is changed,
+        when a tensor is missing, left over or of another shape.
         """
         here, stored = dict(self.parameters), dict(parameters)
         for name, slots in self.state.items():
             here.update({f"{name} ({slot})": tensor for slot, tensor in slots.items()})
         for name, arrays in state.items():
             stored.update({f"{name} ({slot})": array for slot, array in arrays.items()})
+        self._assign(stored, here)
+        self.backend.assign(self._step, self.backend.full((), step, DType.i32))
+        self.step, self.earlier_steps = step, earlier_steps
+
+    def _assign(self, stored: Mapping[str, Array], here: Mapping[str, Tensor]) -> None:
         _check_tensors(stored, here)
         for name, tensor in here.items():
             self.backend.assign(tensor, self.backend.upload(stored[name], self.dtype))
-        self.backend.assign(self._step, self.backend.full((), step, DType.i32))
-        self.step = step
 
     def _program(self, name: str, inputs: tuple[Array, ...]) -> Program:
         key = (name, inputs[0].shape)

@@ -1,4 +1,4 @@
-"""Loads a configuration: defaults < optimizer < domain < config file < environment < profile < flags."""
+"""Loads a configuration: defaults < optimizer < domain < parent < config file < environment < profile < flags."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,6 +42,7 @@ def load_config(
     *,
     domain: str | None = None,
     domain_config: Callable[[str], DomainConfig],
+    parent: Mapping[str, Mapping[str, Any]] | None = None,
     optimizer_defaults: Callable[[str], Mapping[str, Any]] = lambda name: {},
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -50,7 +51,8 @@ def load_config(
 ) -> LoadedConfig:
     """Merges all sources of settings, each over the one before it.
 
-    They are: defaults, the usual settings of the optimizer, domain, config file, environment, profile, flags. `domain`
+    They are: defaults, the usual settings of the optimizer, domain, parent, config file, environment, profile, flags.
+    `parent` holds settings, by section, of the run that another one starts from. `domain`
     is that of the command line; without it the environment (`ALPHA_DOMAIN`) or the file may name one. `domain_config`
     looks a domain up, `optimizer_defaults` the `OptimizerInfo.defaults` of the optimizer, whichever source names it;
     both raise `UnknownNameError` for a name that nobody registered. `flags` maps setting keys to text. A profile is for
@@ -69,6 +71,7 @@ def load_config(
     preset = _look_up(domain_config, "domain", name, source, merge) if name is not None else None
     if preset is not None:
         merge.add_sections(preset.overrides, f"domain `{name}`")
+    merge.add_sections(parent or {}, "its parent")
     merge.add_sections(content, file_source)
     merge.add_environment(environ)
     flags = dict(flags or {})

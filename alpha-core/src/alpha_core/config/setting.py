@@ -121,7 +121,7 @@ class Setting:
 
     def _is_in_range(self, value: float) -> bool:
         return (
-            math.isfinite(value)
+            (type(value) is int or math.isfinite(value))  # an integer may be too large for a float
             and (self.minimum is None or value >= self.minimum)
             and (self.maximum is None or value <= self.maximum)
             and (self.above is None or value > self.above)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alpha_core.plugins import Plugins
 
@@ -21,14 +21,19 @@ def load_new_run(
     domain: str | None,
     file: Path | None,
     profile: Path | None = None,
+    parent: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> "LoadedConfig":
-    """Returns the configuration of a new run: of the default domain where nothing says what to train on."""
+    """Returns the configuration of a new run: of the default domain where nothing says what to train on.
+
+    `parent` holds the settings of the run that it starts from.
+    """
     from alpha_core.config import load_config
 
     if domain is None and file is None and "data" not in flags and not {"ALPHA_DOMAIN", "ALPHA_DATA"} & set(os.environ):
         domain = DEFAULT_DOMAIN
     return load_config(
         domain=domain,
+        parent=parent,
         domain_config=lambda name: plugins.domains.get(name).load(),
         optimizer_defaults=lambda name: plugins.optimizers.get(name).defaults,
         file=file,

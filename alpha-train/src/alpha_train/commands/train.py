@@ -19,6 +19,7 @@ from alpha_train.commands.tracing import Tracing
 
 if TYPE_CHECKING:
     from alpha_core.config import LoadedConfig
+    from alpha_train.parent import Parent
     from alpha_train.run import FinishedRun
 
     Run = Callable[..., FinishedRun]
@@ -32,6 +33,8 @@ _EXAMPLES = (
     "alpha train --domain=chat --data='dialogues/*.txt' --backend=cpu_ref",
     "alpha train --config=run.toml --lr=1e-3 --print-config",
     "alpha train --resume=last --iters=2000",
+    "alpha train --init-from=last --data=more.txt --lr=1e-4",
+    "alpha train --init-from=last --restore=grow --n-layer=8 --n-embd=512",
     "alpha train --domain=python --quiet --json",
     "alpha train --iters=20 --trace=trace.json",
 )
@@ -55,6 +58,15 @@ def add_train(app: CommandApp) -> None:
         config: Annotated[Path | None, "Settings in a TOML or JSON file."] = None,
         profile: Annotated[Path | None, "Settings that `alpha bench tune` found, above file and environment."] = None,
         resume: Annotated[str | None, "Continue a run: its id, the beginning of it, its folder, or `last`."] = None,
+        init_from: Annotated[
+            str | None, "Start a new run from the weights of another, or of an import: id, folder, or `last`."
+        ] = None,
+        init_checkpoint: Annotated[
+            str, "Which weights: the `best` by validation loss, the `latest`, or a step."
+        ] = "best",
+        restore: Annotated[
+            str | None, "How the weights are taken over: `exact`, or by another model `prefix`, `project` or `grow`."
+        ] = None,
         print_config: Annotated[bool, "Print the complete configuration as TOML and exit."] = False,
         trace: Annotated[
             Path | None, "Write what some steps spend their time on, for Perfetto, and print it as a table."
@@ -64,9 +76,11 @@ def add_train(app: CommandApp) -> None:
         json: Annotated[bool, "Print one JSON object at the end; all else goes to standard error."] = False,
     ) -> None:
         if resume is not None:
+            _check_resume(init_from, restore)
             loaded, run = _resume(app.plugins, resume, flags, domain, config, profile)
         else:
-            loaded, run = _start(app.plugins, flags, domain, config, profile)
+            parent = _parent(app.plugins, flags, init_from, init_checkpoint, restore)
+            loaded, run = _start(app.plugins, flags, domain, config, profile, parent)
         for text in loaded.notes:
             note(text)
         if print_config:
@@ -76,16 +90,46 @@ def add_train(app: CommandApp) -> None:
             _train(run, loaded.config.train.sinks, tracing, quiet=quiet, json=json)
 
 
+def _check_resume(init_from: str | None, restore: str | None) -> None:
+    if init_from is not None:
+        raise UsageError("`--resume` continues a run and `--init-from` starts one: give one of them")
+    if restore not in (None, "exact"):
+        raise UsageError(
+            f"a resumed run goes on exactly, and `--restore={restore}` makes another model",
+            hint="`--init-from` in place of `--resume` starts a new run with it",
+        )
+
+
+def _parent(
+    plugins: Plugins, flags: Mapping[str, str], name: str | None, checkpoint: str, restore: str | None
+) -> "Parent | None":
+    """Returns the run that a new one starts from."""
+    if name is None:
+        if restore is not None:
+            raise UsageError("`--restore` says how weights are taken over: name whose with `--init-from`")
+        return None
+    from alpha_train.parent import Parent
+    from alpha_train.run_folder import find_run
+
+    folder = find_run(Path(flags.get("runs_dir", DEFAULT_RUNS_DIR)), name)
+    return Parent.read(folder, plugins, mode=restore or "exact", checkpoint=checkpoint)
+
+
 def _start(
-    plugins: Plugins, flags: Mapping[str, str], domain: str | None, file: Path | None, profile: Path | None
+    plugins: Plugins,
+    flags: Mapping[str, str],
+    domain: str | None,
+    file: Path | None,
+    profile: Path | None,
+    parent: "Parent | None",
 ) -> "tuple[LoadedConfig, Run]":
     """Returns the configuration of a new run, and what starts it."""
-    loaded = load_new_run(plugins, flags, domain, file, profile)
+    loaded = load_new_run(plugins, flags, domain, file, profile, parent.settings if parent is not None else None)
 
     def run(**options: Any) -> "FinishedRun":
         from alpha_train.run import start_run
 
-        return start_run(loaded.config, plugins, prompts=_prompts(loaded), **options)
+        return start_run(loaded.config, plugins, parent=parent, prompts=_prompts(loaded), **options)
 
     return loaded, run
 

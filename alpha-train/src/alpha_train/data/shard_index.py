@@ -37,7 +37,11 @@ class ShardIndex:
         version = content.get("formatVersion")
         if version != _VERSION:
             raise DataError(f"`{path}` is of format version {version}, and only {_VERSION} can be read")
-        return cls(**{field: content[field] for field in attrs.fields_dict(cls)})
+        shards: Any = content.get("shards")
+        splits: Any = content.get("splits")
+        if not (_counts(shards, ("tokens", "crc32")) and _counts(splits, ("textBytes", "characters"), unknown=True)):
+            raise DataError(f"`{path}` is damaged: it does not tell how large its shards are")
+        return cls(shards=shards, splits=splits, tokenizer=str(content.get("tokenizer")))
 
     def write(self, path: Path) -> None:
         """Writes the index; raises `DataError` if that fails."""
@@ -51,3 +55,11 @@ class ShardIndex:
             raise DataError(
                 f"`{path}` is damaged: it is not what `{INDEX_FILE}` lists", hint="prepare the shards again"
             )
+
+
+def _counts(rows: object, keys: tuple[str, ...], *, unknown: bool = False) -> bool:
+    """Tells whether `rows` is an object of objects that have these numbers, or null where they may be unknown."""
+    if not isinstance(rows, dict):
+        return False
+    values = [row.get(key) if isinstance(row, dict) else "" for row in rows.values() for key in keys]
+    return all(type(value) is int or (unknown and value is None) for value in values)

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from alpha_core.config import text_of
-from alpha_train.run_folder import RunFolder
-from alpha_train.runs.differences import changed_settings, differing_settings
+from alpha_train.runs.catalog import KnownRun
+from alpha_train.runs.differences import changed_settings
 from alpha_train.runs.summary import RunSummary
 from alpha_train.units import bytes_text, count_text, duration_text
 
-__all__ = ["compare_lines", "list_lines", "results_of", "show_lines", "table"]
+__all__ = ["list_lines", "results_of", "show_lines", "table"]
 
 _EVENTS_SHOWN = 12
 
@@ -35,52 +34,35 @@ def list_lines(runs: Sequence[RunSummary], *, now: datetime | None = None) -> It
     yield from table(rows)
 
 
-def show_lines(run: RunSummary, folder: RunFolder) -> Iterator[str]:
+def show_lines(run: RunSummary, known: KnownRun) -> Iterator[str]:
     """Yields everything about one run."""
     yield f"run {run.run_id}: {run.status}" + (f" ({run.problem})" if run.problem else "")
     rows = [
-        ("folder", run.folder),
+        ("folder", run.folder or "unknown"),
         ("started", f"{run.created:%Y-%m-%d %H:%M:%S} UTC"),
         ("domain", run.domain or "none"),
         ("parameters", f"{run.parameters:,}" if run.parameters is not None else "unknown"),
         *results_of(run),
     ]
     yield from _indented(rows)
-    if run.config is not None:
+    if run.problem is None:
         yield "settings that are not the defaults"
         yield from _indented(
             [
                 (setting.key, f"{setting.text(value)}  (default {setting.text(setting.default) or 'none'})")
-                for setting, value in changed_settings(run.config)
+                for setting, value in changed_settings(known.config())
             ]
         )
-    events = folder.read_events()
+    events = known.events()
     yield "events" if len(events) <= _EVENTS_SHOWN else f"the last {_EVENTS_SHOWN} of {len(events)} events"
     yield from _indented([(f"step {event.get('step')}", _event(event)) for event in events[-_EVENTS_SHOWN:]])
     yield "checkpoints"
     yield from _indented(
         [
-            (f"step {step}", bytes_text(folder.checkpoint_path(step).stat().st_size) + _best_mark(run, step))
-            for step in folder.checkpoint_steps()
+            (f"step {step}", (bytes_text(size) if size is not None else "size unknown") + _best_mark(run, step))
+            for step, size in known.checkpoints().items()
         ]
     )
-
-
-def compare_lines(runs: Sequence[RunSummary]) -> Iterator[str]:
-    """Yields what differs between the settings of runs, and their results, side by side. They must be readable."""
-    configs = [run.config for run in runs if run.config is not None]
-    rows = [("settings", *(run.run_id for run in runs))]
-    for difference in differing_settings(configs):
-        rows.append((difference.key, *(text_of(value) if value is not None else "-" for value in difference.values)))
-    if len(rows) == 1:
-        rows.append(("all equal", *("" for _ in runs)))
-    results = [dict(results_of(run)) for run in runs]
-    rows.append(("", *("" for _ in runs)))
-    rows.append(("status", *(run.status for run in runs)))
-    rows.append(("parameters", *(f"{_or_dash(run.parameters)}" for run in runs)))
-    for name in dict.fromkeys(name for result in results for name in result):
-        rows.append((name, *(result.get(name, "-") for result in results)))
-    yield from table(rows)
 
 
 def results_of(run: RunSummary) -> list[tuple[str, str]]:

@@ -9,7 +9,6 @@ import attrs
 from alpha_core.config import RunConfig
 from alpha_core.errors import DataError, UnknownNameError
 from alpha_core.suggest import did_you_mean
-from alpha_train.run_folder import RunFolder
 
 __all__ = ["AXES", "Series", "metric_series", "panels_of", "smoothed"]
 
@@ -30,16 +29,19 @@ class Series:
     y: tuple[float, ...]
 
 
-def metric_series(folder: RunFolder, config: RunConfig, metrics: Sequence[str], *, over: str = "step") -> list[Series]:
-    """Returns a run's curves of some metrics. A metric that it never logged, but that runs can have, is left out.
+def metric_series(
+    run_id: str, rows: Sequence[Mapping[str, Any]], config: RunConfig, metrics: Sequence[str], *, over: str = "step"
+) -> list[Series]:
+    """Returns a run's curves of some of its metrics, which stand in `rows`, one for each step, ascending.
+
+    A metric that it never logged, but that runs can have, is left out.
 
     Raises `DataError` for a run without metrics, and `UnknownNameError` for a name that is no metric.
     """
-    rows = folder.read_metrics().rows
     if not rows:
         raise DataError(
-            f"run `{folder.run_id}` has no metrics to show",
-            hint="they are written by the sink `jsonl`; a run that has just started has none yet",
+            f"run `{run_id}` has no metrics to show",
+            hint="they are written by the sinks `jsonl` and `db`; a run that has just started has none yet",
         )
     known = {*LOSSES, *(key for row in rows for key, value in row.items() if _is_number(value))} - {"step"}
     names = [_named(metric, known) for metric in metrics]
@@ -48,7 +50,7 @@ def metric_series(folder: RunFolder, config: RunConfig, metrics: Sequence[str], 
     for name in dict.fromkeys(names):
         points = [(x, row[name]) for x, row in zip(places, rows, strict=True) if _is_number(row.get(name))]
         if points:
-            found.append(Series(folder.run_id, name, *map(tuple, zip(*points, strict=True))))
+            found.append(Series(run_id, name, *map(tuple, zip(*points, strict=True))))
     return found
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -11,12 +11,19 @@ from alpha_core.config import RunConfig, from_dict
 from alpha_core.errors import AlphaError
 from alpha_core.plugins import Plugins
 from alpha_core.run_id import is_run_id
-from alpha_model.activation import Activation
-from alpha_model.parameters import parameter_count, parameter_specs
-from alpha_train.run_folder import RunFolder
-from alpha_train.runs.status import run_status
+from alpha_core.run_store import StoredRun
 
-__all__ = ["RunSummary", "summarize"]
+if TYPE_CHECKING:
+    from alpha_train.run_folder import RunFolder
+
+__all__ = ["JSON_KEYS", "RunSummary", "created_of", "summarize", "summarize_stored"]
+
+JSON_KEYS = (
+    *("runId", "folder", "status", "problem", "created", "domain", "parameters", "step", "iters", "loss", "valLoss"),
+    *("bestValLoss", "bestStep", "tokensPerSecond"),
+)
+_STATUS_OF_STORED = {"active": "running", "early_stopped": "early stopped"}
+"""What `RunStatus` calls what a store calls otherwise."""
 
 
 @attrs.frozen(kw_only=True)
@@ -24,11 +31,14 @@ class RunSummary:
     """What there is to know of a run at a glance; `None` where its files do not tell."""
 
     run_id: str
-    folder: str
+    folder: str | None
     created: datetime
     status: str
-    """A `RunStatus`, or `unreadable`."""
+    """A `RunStatus`; of a stored run also `failed` or `stale`; or `unreadable`."""
     config: RunConfig | None = None
+    """None for a stored run: it is not read for a glance."""
+    domain: str | None = None
+    iters: int | None = None
     parameters: int | None = None
     """None also when the plugin of its activation is not installed."""
     metrics: Mapping[str, Any] = attrs.field(factory=dict)
@@ -42,14 +52,6 @@ class RunSummary:
     def step(self) -> int | None:
         return self.metrics.get("step")
 
-    @property
-    def iters(self) -> int | None:
-        return self.config.train.iters if self.config is not None else None
-
-    @property
-    def domain(self) -> str | None:
-        return self.config.domain if self.config is not None else None
-
     def number(self, metric: str) -> float | None:
         """Returns one of the last metrics, if it is a finite number."""
         value = self.metrics.get(metric)
@@ -58,8 +60,8 @@ class RunSummary:
         return float(value)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures under the names of the run files."""
-        return {
+        """Returns the figures, under `JSON_KEYS`: the names of the run files."""
+        values = {
             "runId": self.run_id,
             "folder": self.folder,
             "status": self.status,
@@ -75,11 +77,15 @@ class RunSummary:
             "bestStep": self.best_step,
             "tokensPerSecond": self.number("tokens_per_sec"),
         }
+        assert tuple(values) == JSON_KEYS
+        return values
 
 
-def summarize(folder: RunFolder, plugins: Plugins) -> RunSummary:
+def summarize(folder: "RunFolder", plugins: Plugins) -> RunSummary:
     """Returns the summary of a run. A run whose files are damaged is `unreadable`, which is no reason to fail."""
-    common: dict[str, Any] = {"run_id": folder.run_id, "folder": str(folder.path), "created": _created(folder)}
+    from alpha_train.runs.status import run_status
+
+    common: dict[str, Any] = {"run_id": folder.run_id, "folder": str(folder.path), "created": created_of(folder)}
     try:
         config = from_dict(folder.read_config(), source=f"`{folder.path / 'config.json'}`")
         best = folder.read_best()
@@ -87,6 +93,8 @@ def summarize(folder: RunFolder, plugins: Plugins) -> RunSummary:
             **common,
             status=run_status(folder, iters=config.train.iters).value,
             config=config,
+            domain=config.domain,
+            iters=config.train.iters,
             parameters=_parameters(config, plugins),
             metrics=folder.read_last_metrics() or {},
             best_val_loss=best.val_loss if best is not None else None,
@@ -98,7 +106,23 @@ def summarize(folder: RunFolder, plugins: Plugins) -> RunSummary:
         return RunSummary(**common, status="unreadable", problem=f"`{error.filename}`: {error.strerror}")
 
 
-def _created(folder: RunFolder) -> datetime:
+def summarize_stored(run: StoredRun) -> RunSummary:
+    """Returns the summary of a run of a store."""
+    return RunSummary(
+        run_id=run.run_id,
+        folder=run.folder,
+        created=run.created,
+        status=_STATUS_OF_STORED.get(run.status, run.status),
+        domain=run.domain,
+        iters=run.iters,
+        parameters=run.parameters,
+        metrics=run.metrics,
+        best_val_loss=run.best_val_loss,
+        best_step=run.best_step,
+    )
+
+
+def created_of(folder: "RunFolder") -> datetime:
     """Returns the time in the run id, or if someone renamed the folder, of its first file."""
     if is_run_id(folder.run_id):
         try:
@@ -109,6 +133,9 @@ def _created(folder: RunFolder) -> datetime:
 
 
 def _parameters(config: RunConfig, plugins: Plugins) -> int | None:
+    from alpha_model.activation import Activation
+    from alpha_model.parameters import parameter_count, parameter_specs
+
     try:
         activation = Activation.of(plugins.activations.get(config.model.activation))
     except AlphaError:

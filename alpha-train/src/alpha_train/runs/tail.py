@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alpha_core.run_store import RunStore
 from alpha_train.units import count_text
 
-__all__ = ["follow", "metrics_line"]
+__all__ = ["follow", "follow_store", "metrics_line"]
 
 _PAUSE = 0.25  # seconds between looks at the file
+_STORE_PAUSE = 1.0  # seconds between questions to a database
 
 
 def follow(path: Path, *, lines: int, is_over: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
@@ -31,6 +33,23 @@ def follow(path: Path, *, lines: int, is_over: Callable[[], bool]) -> Iterator[M
         if over:
             return
         time.sleep(_PAUSE)
+
+
+def follow_store(
+    store: RunStore, run_id: str, *, lines: int, is_over: Callable[[], bool]
+) -> Iterator[Mapping[str, Any]]:
+    """Yields the last `lines` metrics of a run of a database, then each new one until `is_over` and none is left."""
+    rows = store.metrics(run_id)
+    last = rows[-1]["step"] if rows else 0
+    yield from rows[max(0, len(rows) - lines) :]
+    while True:
+        over = is_over()
+        for row in store.metrics(run_id, after=last):
+            yield row
+            last = row["step"]
+        if over:
+            return
+        time.sleep(_STORE_PAUSE)
 
 
 def metrics_line(metrics: Mapping[str, Any], iters: int) -> str:
