@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from alpha_core.errors import AlphaError
@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("ALPHA_FUZZ_ROUNDS", "1"))
 """Each of `CASES` cases; the first is the same in every run, the others are drawn anew."""
 
 _STEP = 5  # bytes of a recipe for one change
-_MOST_SECONDS = 5.0  # of processor time for one case
+_MOST_SECONDS = 4.0  # of processor time for one case
 _MOST_MEMORY = 256 << 20  # bytes more than before
 _NUMBERS = (0, 1, 2, 255, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 62, 1 << 63, (1 << 64) - 1)
 _TEXTS = (
@@ -73,11 +73,11 @@ def mutated(valid: bytes, recipe: bytes) -> bytes:
     return bytes(data)
 
 
-def fuzz(parse: Callable[[bytes], Any], *valid: bytes) -> None:
+def fuzz(parse: Callable[[bytes], Any], *valid: bytes, shrink: bool = True) -> None:
     """Parses `CASES` damaged files in each round, made from the valid ones, which must be read.
 
-    Fails for anything but a result or an `AlphaError` of one line, for more than 5 seconds of processor time, and where
-    256 MiB more than before do not suffice.
+    Fails for anything but a result or an `AlphaError` of one line, for more than 4 seconds of processor time, and where
+    256 MiB more than before do not suffice; then hypothesis looks for the shortest recipe, unless `shrink` is False.
     """
     for data in valid:
         parse(data)
@@ -97,13 +97,14 @@ def fuzz(parse: Callable[[bytes], Any], *valid: bytes) -> None:
     with _memory_limit():
         for round in range(ROUNDS):
             number = 0 if round == 0 else int.from_bytes(os.urandom(6), "little")
-            _run(case, number)
+            _run(case, number, shrink)
     assert outcomes["refused"] > CASES // 20, outcomes
 
 
-def _run(case: Callable[[bytes], None], number: int) -> None:
+def _run(case: Callable[[bytes], None], number: int, shrink: bool) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    limits = settings(max_examples=CASES, database=None, deadline=None, suppress_health_check=checks)
+    phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
+    limits = settings(max_examples=CASES, database=None, deadline=None, suppress_health_check=checks, phases=phases)
     seed(number)(limits(given(st.binary(min_size=6, max_size=1 + 4 * _STEP))(case)))()
 
 
