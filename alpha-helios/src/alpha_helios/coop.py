@@ -48,7 +48,8 @@ _EFFICIENCY = {
     "128x64x32": 0.5,
     "64x64x32": 0.4,
     "32x64x32": 0.25,
-    "32x32x16": 0.15,
+    "32x32x32": 0.15,
+    "32x32x16": 0.12,
     "16x64x32": 0.15,
 }
 """What share of that a tile reaches, beside reading shared memory and the second level of cache: estimates."""
@@ -58,9 +59,9 @@ _MOST_ACCUMULATORS = 128
 """Registers of an invocation that hold sums: half of those that it can have, as factors and addresses need some."""
 _FEW_REGISTERS = {0x8086: 64}
 """The same by vendor."""
-_MOST_COMPILED = 16
-"""Products of matrices in one turn of the loop for a device that computes on the processor: each is code of its own,
-and half a second of compiling."""
+_MOST_COMPILED = 8
+"""Products of matrices in one turn of the loop on a device that computes on the processor, where each is a page of code
+of its own: 8 take 0.3 s to be compiled, 64 take 4 s."""
 _MEASURED = 2
 """Numbers of parts that are measured for each tile when the device is tuned."""
 
