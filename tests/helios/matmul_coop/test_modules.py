@@ -46,6 +46,7 @@ def _staged() -> Iterator[KernelSpec]:
             ragged=number % 3 > 0,
             parts=number % 5 == 0,
             by_element=number % 4 > 1,
+            turned=number % 3 == 1,
             workgroup=COOP_TILES[tile].subgroups * 32,
             subgroup=32,
         )
@@ -109,6 +110,7 @@ def test_shared_memory_is_what_tiles_say(name: str, along: tuple[str, str]) -> N
         ragged=False,
         parts=False,
         by_element=False,
+        turned=False,
         workgroup=tile.subgroups * 32,
         subgroup=32,
     )
