@@ -133,6 +133,7 @@ class Stage:
         items = width * depth // (GROUP**2 if self._square else GROUP)
         self._index = k.invocations - 1 - k.local_index if last and items < k.invocations else k.local_index
         self._busy = items if items < k.invocations else None
+        """How many invocations have work, if not all."""
         for number in range(-(-items // k.invocations)):
             index = self._index + number * k.invocations
             near, far = (index & row - 1) * GROUP, index >> row.bit_length() - 1
