@@ -39,7 +39,9 @@ _MEASURED = 3
 """Ways that are measured when the device is tuned."""
 _CORES_FILLED = 256
 """Workgroups of the larger kind from which on they are worth it: enough for all processors of a large device."""
-_MOST_COMPILED = 24
+_COLUMNS = 32
+"""Keys, or for their gradients queries, that all subgroups of a workgroup meet at a time."""
+_MOST_COMPILED = 32
 """Products of matrices in the code for a device that computes on the processor: each takes it half a second."""
 _WIDEST = 128
 """Head on cooperative matrices: what a subgroup keeps of its rows is held in registers."""
@@ -228,21 +230,34 @@ def _in_f32(info: DeviceInfo, width: int, part: Part) -> Sequence[Blocks]:
 
 def _on_matrices(info: DeviceInfo, dtype: str, pairs: int, rows: int, width: int, part: Part) -> Sequence[MatrixBlocks]:
     """The largest block of rows first that leaves enough workgroups and does not have twice as many rows as needed."""
-    limits, found = info.limits, []
-    for fragment in fragments(info, dtype)[:1]:
-        for subgroups, high in ((4, 2), (4, 1), (2, 1), (1, 1)):
-            tile = PanelTile(fragment, info.subgroup_size, subgroups, high, max(32, 2 * fragment.n))
-            if (
-                tile.fits
-                and 16 * tile.words(width, 2, part.stages) <= limits.shared_memory
-                and tile.invocations <= limits.max_workgroup_invocations
-                and subgroups <= limits.max_workgroup_subgroups
-                and (high == 1 or (part is FORWARD and 2 * width <= _WIDEST))
-                and (tile.compiled(width, part.products) <= _MOST_COMPILED or not info.software)
-            ):
-                found.append(MatrixBlocks(tile, dtype, not info.software))
+    sizes = [(4, 1), (2, 1), (1, 1)]
+    if part is FORWARD and 2 * width <= _WIDEST:
+        sizes.insert(0, (4, 2))
+    found: list[MatrixBlocks] = []
+    for fragment in fragments(info, dtype):
+        tiles = [
+            PanelTile(fragment, info.subgroup_size, subgroups, high, max(_COLUMNS, 2 * fragment.n))
+            for subgroups, high in sizes
+        ]
+        found += [MatrixBlocks(tile, dtype, not info.software) for tile in tiles if _fits(info, tile, width, part)]
+        if found:
+            break
     wanted = [one for one in found if one.rows < 2 * rows] or found[-1:]
     return sorted(wanted, key=lambda one: pairs * -(-rows // one.rows) < _CORES_FILLED and one.tile.high > 1)
+
+
+def _fits(info: DeviceInfo, tile: PanelTile, width: int, part: Part) -> bool:
+    """Whether a device has room for a tile."""
+    limits = info.limits
+    nbytes = 16 * tile.words(width, 2, part.stages) + 8 * tile.columns
+    if info.software and tile.compiled(width, part.products) > _MOST_COMPILED:
+        return False
+    return (
+        tile.fits
+        and nbytes <= limits.shared_memory
+        and tile.invocations <= limits.max_workgroup_invocations
+        and tile.subgroups <= limits.max_workgroup_subgroups
+    )
 
 
 def score_scales(width: int, soft_cap: float) -> list[float]:

@@ -3,10 +3,12 @@
 See `attention_grad` for the formulas.
 """
 
+from collections.abc import Callable, Sequence
+
 from alpha_helios.grid import linear_group
 from alpha_helios.kernels.access import elements
 from alpha_helios.kernels.attention_panel import FACTORS, GROUP, WORDS, Panel, PanelTile, Strip
-from alpha_helios.kernels.attention_tile import LOG2_E, Dropout, Heads, Scores, power
+from alpha_helios.kernels.attention_tile import LOG2_E, Dropout, Heads, Scores
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.types import f32, i32, i64
 from alpha_helios.spirv.value import Value
@@ -97,6 +99,7 @@ def attention_grad_coop(
         for panel, rows in zip(panels, met_rows, strict=True)
     ]
     of_own = [] if of_keys else [per_query(i) for i in mine]
+    of_met = _OfQueries(k, tile, per_query) if of_keys else None
     sums = [[k.coop_variable(k.coop_fill(total, 0)) for _ in range(0, padded, fragment.n)] for _ in targets]
 
     with k.range_(begin, stop, tile.columns) as start:
@@ -105,6 +108,8 @@ def attention_grad_coop(
             panel.put(parts)
             for variable, part in zip(parts, panel.fetch(rows, start + tile.columns, others - 1, dtype), strict=True):
                 variable.value = part
+        if of_met is not None:
+            of_met.put(start)
         k.barrier()
         with k.range_(0, tile.columns, fragment.n, unroll=unrolled) as column:
             for strip, panel, line in zip(strips, panels, held, strict=True):
@@ -120,21 +125,15 @@ def attention_grad_coop(
             both = [strip.numbers(row) for strip in strips]
             for group, dots, dweights in zip(strips[0].groups, *both, strict=True):
                 columns = [start + (group * GROUP + c) for c in range(GROUP)]
-                masks = _masks(k, drops, head * queries, keys, this, columns, of_keys)
-                slopes.append([])
-                dropped.append([])
+                masks = _masks(k, drops, head * queries, keys, this, columns, of_keys, strips[0].members)
+                of_columns = of_met.numbers(group) if of_met is not None else [of_own[n]] * GROUP
+                found = []
                 for c, other in enumerate(columns):
                     i, j = (other, this) if of_keys else (this, other)
-                    log_sum, along = per_query(i) if of_keys else of_own[n]
                     visible = (j <= i + older) & (i < queries) if of_keys else j <= i + older
-                    score, slope = scores.score(k, dots[c])
-                    weight, dweight = power(k, score - log_sum), dweights[c]
-                    kept = weight
-                    if masks:
-                        kept, dweight = weight * masks[c], dweight * masks[c]
-                    dscore = weight * (dweight - along)
-                    dropped[-1].append(k.select(visible, kept, 0.0))
-                    slopes[-1].append(k.select(visible, dscore if slope is None else dscore * slope, 0.0))
+                    found.append(scores.gradient(k, dots[c], dweights[c], of_columns[c], masks[c], visible))
+                slopes.append([one for one, _ in found])
+                dropped.append([one for _, one in found])
             made.append((slopes, dropped))
         k.subgroup_barrier()
         for row, values in zip(strips[0].rows, made, strict=True):
@@ -153,16 +152,65 @@ def attention_grad_coop(
         strips[0].copy([line_], tensor.rows(batch, head), own, count, width, lanes)
 
 
+class _OfQueries:
+    """Two numbers of each query of a block, in shared memory."""
+
+    def __init__(self, k: Kernel, tile: PanelTile, per_query: Callable[[Value], tuple[Value, Value]]) -> None:
+        self._k, self._per_query = k, per_query
+        self._shared = [k.shared(f32, tile.columns) for _ in range(2)]
+        self._columns = [k.local_index + first for first in range(0, tile.columns, k.invocations)]
+        self._count = tile.columns
+
+    def put(self, start: Value) -> None:
+        """Brings the numbers of the queries from `start` on."""
+        for column in self._columns:
+            with self._k.if_(column < self._count):
+                for shared, number in zip(self._shared, self._per_query(start + column), strict=True):
+                    shared[column] = number
+
+    def numbers(self, group: Value) -> list[tuple[Value, Value]]:
+        """Reads the numbers of 8 queries."""
+        first, second = self._shared
+        return [(first[group * GROUP + c], second[group * GROUP + c]) for c in range(GROUP)]
+
+
 def _masks(
-    k: Kernel, drops: Dropout | None, head_row: Value, keys: Value, this: Value, columns: list[Value], of_keys: bool
-) -> list[Value]:
+    k: Kernel,
+    drops: Dropout | None,
+    head_row: Value,
+    keys: Value,
+    this: Value,
+    columns: Sequence[Value],
+    of_keys: bool,
+    members: int,
+) -> Sequence[Value | None]:
     """Returns the masks of 8 columns of a row; neighbouring keys share the words of a counter."""
     if drops is None:
-        return []
+        return [None] * GROUP
     wide = k.convert(keys, i64)
-    if of_keys:
+    if not of_keys:
+        first = k.convert(head_row + this, i64) * wide
+        return [mask for half in (0, 4) for mask in drops.masks(k, first + k.convert(columns[half], i64), 4)]
+    if not drops.whole:
         numbers = [k.convert(head_row + i, i64) * wide + k.convert(this, i64) for i in columns]
         return [mask for number in numbers for mask in drops.masks(k, number, 1)]
-    first = k.convert(head_row + this, i64) * wide
-    halves = [drops.masks(k, first + k.convert(columns[half], i64), 4) for half in (0, 4)]
-    return [mask for half in halves for mask in half]
+    masks: list[Value] = []
+    place = this & 3
+    for half in (0, 4):
+        # Invocations with 4 neighbouring keys draw the words for a column each, and exchange them.
+        number = k.convert(head_row + (columns[half] + place), i64) * wide + k.convert(this - place, i64)
+        words = _exchanged(k, drops.words(k, k.convert(number >> 2, i32)), place, members)
+        masks += [drops.mask(k, word) for word in words]
+    return masks
+
+
+def _exchanged(k: Kernel, words: Sequence[Value], place: Value, apart: int) -> list[Value]:
+    """Returns of 4 invocations that stand `apart` the word with the number of this one's `place` among them."""
+    result = list(words)
+    for bit in (1, 2):
+        upper = (place & bit) != 0
+        for low in (n for n in range(4) if not n & bit):
+            a, b = result[low], result[low | bit]
+            other = k.subgroup_shuffle_xor(k.select(upper, a, b), bit * apart)
+            result[low], result[low | bit] = k.select(upper, other, a), k.select(upper, b, other)
+    return result
