@@ -14,7 +14,7 @@ from benchmarks.contest import Contest
 from benchmarks.entrant import Entrant
 from benchmarks.peer_environment import ENVIRONMENTS, python_of_peer
 from benchmarks.render import PAGE, RESULTS, rendered, table_of
-from benchmarks.suites import SUITES, Options
+from benchmarks.suites import ALL, SUITES, Options
 from benchmarks.worker import Worker, clean_environ
 
 QUICK_ROUNDS, QUICK_SECONDS = 2, 0.2
@@ -78,9 +78,9 @@ def _measure(options: argparse.Namespace) -> int:
         tell=tell,
     )
     only = tuple(filter(None, options.cases.split(",")))
-    chosen = Options(contest=contest, backend=options.backend, text=options.text, only=only)
+    chosen = Options(contest=contest, backend=options.backend, text=options.text, only=only, quick=options.quick)
     out: Path | None = options.out or (None if options.quick else RESULTS)
-    for name in SUITES if "all" in options.suites else options.suites:
+    for name in ALL if "all" in options.suites else options.suites:
         results = SUITES[name](chosen)
         command = f"python -m benchmarks {name}" + (" --text=FILE" if options.text else "")
         report = Report.here(command=command, results=results, quick=options.quick)

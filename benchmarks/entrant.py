@@ -13,6 +13,7 @@ __all__ = [
     "alpha",
     "hugging_face",
     "pytorch",
+    "pytorch_cuda",
     "reading",
     "thread_settings",
     "tiktoken",
@@ -71,6 +72,12 @@ def pytorch(
         for mode in modes
         for threads in thread_settings()
     ]
+
+
+def pytorch_cuda(mode: str) -> Entrant:
+    """PyTorch on an NVIDIA GPU, with all threads for what the host does."""
+    settings = {"mode": mode, "device": "cuda", "threads": thread_settings()[-1]}
+    return Entrant(name=f"pytorch {mode}", module="pytorch", environment="pytorch", settings=settings)
 
 
 def tinygrad() -> Entrant:

@@ -17,7 +17,7 @@ __all__ = ["PAGE", "RESULTS", "rendered", "table_of"]
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 RESULTS = Path(__file__).resolve().parent / "results"
-SUITES = ("train", "avx2", "decode", "nanogpt", "memory", "attention", "tokenizer")
+SUITES = ("train", "avx2", "decode", "nanogpt", "memory", "attention", "tokenizer", "gpu")
 _CASE = {"tokenizer": "text, task", "nanogpt": "precision", "attention": "sequences x heads x tokens x width"}
 
 
@@ -29,7 +29,8 @@ def rendered(page: Path = PAGE, results: Path = RESULTS) -> str:
         if text.count(start) != 1 or text.count(end) != 1:
             raise DataError(f"`{page.name}` needs the marks `{start.strip()}` and `{end}`, once each")
         file = results / f"{suite}.json"
-        part = f"Not measured yet: `python -m benchmarks {suite}`."
+        where = " on a GPU" if suite == "gpu" else ""
+        part = f"Not measured yet{where}: `python -m benchmarks {suite}`."
         if file.exists():
             report = read_report(file)
             if report.quick:
@@ -61,6 +62,9 @@ def table_of(suite: str, report: Report) -> str:
     parts.append("\n".join(["Settings:", "", *_settings(results)]))
     if suite == "tokenizer":
         parts.append(_agreement(results))
+    profiles = [f"- {r.id}: {r.extra['kernels']}" for r in results if "kernels" in r.extra]
+    if profiles:
+        parts.append("Where Alpha's time goes, of the kernels of a step one after another:\n\n" + "\n".join(profiles))
     parts.append(_origin(report))
     return "\n\n".join(parts)
 
@@ -107,6 +111,11 @@ def _figure(suite: str, result: Result) -> str:
         return f"{rates['text_bytes_per_second'] / 1e6:.2f} MB/s{spread}, {median:.2f} s"
     if suite == "nanogpt":
         return f"{median:.1f} s{spread}, loss {result.extra['validation_loss']:.3f}"
+    if "flops_per_second" in rates:
+        return f"{rates['flops_per_second'] / 1e12:,.3g} TFLOP/s{spread}"
+    if suite == "gpu":
+        host = f", host {1e3 * seconds:.2g} ms" if (seconds := result.extra.get("host_seconds")) else ""
+        return f"{rates['tokens_per_second']:,.0f} tokens/s{spread}, {1e3 * median:.3g} ms{host}"
     return f"{1e3 * median:,.{2 if median < 0.01 else 1 if median < 1 else 0}f} ms{spread}"
 
 
@@ -138,7 +147,18 @@ def _settings(results: Sequence[Result]) -> list[str]:
 
 
 _BACKEND = ("backend", "threads", "lanes", "chunk")
-_VERSIONS = ("torch", "tinygrad", "ziglang", "tokenizers", "tiktoken", "numpy", "llvmlite", "alpha-tensor")
+_VERSIONS = (
+    "device",
+    "cuda",
+    "torch",
+    "tinygrad",
+    "ziglang",
+    "tokenizers",
+    "tiktoken",
+    "numpy",
+    "llvmlite",
+    "alpha-tensor",
+)
 
 
 def _agreement(results: Sequence[Result]) -> str:

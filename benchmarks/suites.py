@@ -18,8 +18,9 @@ from alpha_train.data.standard_library import standard_library_files
 from benchmarks.case import NANOGPT_FLAGS, Case, attention_cases, decoding_cases, train_cases
 from benchmarks.contest import Contest, compete
 from benchmarks.entrant import AVX2_ONLY, alpha, hugging_face, pytorch, reading, thread_settings, tiktoken, tinygrad
+from benchmarks.gpu import gpu
 
-__all__ = ["SUITES", "Options", "choose", "of_processes"]
+__all__ = ["ALL", "SUITES", "Options", "choose", "of_processes"]
 
 PRECISIONS = ("f32", "bf16")
 _TINYGRAD_MODELS = ("2x64", "4x128")
@@ -37,6 +38,8 @@ class Options:
     """Tiny Shakespeare, which `nanogpt` needs."""
     only: tuple[str, ...] = ()
     """Cases whose names begin so; empty for all."""
+    quick: bool = False
+    """Whether it is only tried out."""
 
 
 def choose(cases: Sequence[Case], only: Sequence[str]) -> list[Case]:
@@ -193,6 +196,11 @@ def nanogpt(options: Options) -> list[Result]:
     return [attrs.evolve(result, memory_peak_bytes=None) for result in results]
 
 
+def on_gpu(options: Options) -> list[Result]:
+    """Training steps and products on a GPU."""
+    return gpu(options.contest, options.only, quick=options.quick)
+
+
 SUITES: Mapping[str, Callable[[Options], list[Result]]] = {
     "train": train,
     "avx2": avx2,
@@ -201,4 +209,7 @@ SUITES: Mapping[str, Callable[[Options], list[Result]]] = {
     "memory": memory,
     "attention": attention,
     "tokenizer": tokenizer,
+    "gpu": on_gpu,
 }
+ALL = tuple(name for name in SUITES if name != "gpu")
+"""What `all` means: every machine has a processor."""

@@ -57,3 +57,12 @@ def test_what_must_always_be_there_shares_with_nothing() -> None:
     kept, other = tensor(64), tensor(64)
     plan = plan_memory([launch([other], [])], [view_of(kept).buffer])
     assert plan.nbytes == 128
+
+
+def test_what_gets_memory_elsewhere_has_no_place() -> None:
+    given_, made, result = tensor(400), tensor(400), tensor(4000)
+    launches = [launch([made], [given_]), launch([result], [made])]
+    apart = [view_of(result).buffer, view_of(given_).buffer]
+    plan = plan_memory(launches, [view_of(given_).buffer], apart=apart)
+    assert list(plan.offsets) == [id(view_of(made).buffer)]
+    assert plan.nbytes == -(-400 // ALIGNMENT) * ALIGNMENT

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.tutorials.page import Follower, blocks_of, changed, matches
 
+from alpha_helios.vulkan.loader import reason_unavailable
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "tutorials"
 
@@ -14,6 +16,13 @@ PAGES = ROOT / "docs" / "tutorials"
 @pytest.mark.parametrize("name", [*sorted(page.stem for page in PAGES.glob("write-*.md")), "add-a-cpu-kernel"])
 def test_a_plugin_that_follows_the_page_works(name: str, tmp_path: Path) -> None:
     Follower(tmp_path).follow((PAGES / f"{name}.md").read_text(encoding="utf-8"))
+
+
+def test_a_kernel_that_follows_the_page_works(tmp_path: Path) -> None:
+    reason = reason_unavailable()
+    if reason is not None:
+        pytest.skip(f"no Vulkan device: {reason}")
+    Follower(tmp_path).follow((PAGES / "add-a-kernel.md").read_text(encoding="utf-8"))
 
 
 def test_every_page_is_listed() -> None:

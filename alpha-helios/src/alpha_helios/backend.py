@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from alpha_core.dtype import DType
 from alpha_core.errors import BackendError
+from alpha_core.knob import Knob
 from alpha_core.recording.step import Recording, Step
 from alpha_core.tensor import Tensor
 from alpha_core.trace import Span
@@ -15,6 +16,7 @@ from alpha_helios.compiler import Compiler
 from alpha_helios.eager import EagerQueue
 from alpha_helios.fast_paths import Paths
 from alpha_helios.ops import HeliosOps
+from alpha_helios.peak import peak_flops
 from alpha_helios.program import HeliosProgram
 from alpha_helios.selftest import ensure_values
 from alpha_helios.tuner import Tuner
@@ -86,6 +88,35 @@ class Helios(HeliosOps):
                 hint="`--precision=f32` needs no storage of 16 bits",
             )
         self.matmul_dtype = dtype
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        return (
+            Knob(
+                "tune",
+                "1 measures the ways to compute a product, 0 lets a rule choose.",
+                int(self.tuner.measures),
+                (0, 1),
+                True,
+            ),
+            Knob(
+                "queue",
+                "Launches outside of programs that are handed over at once.",
+                self.queue.most,
+                (16, 32, 64, 128, 256, 512),
+                False,
+            ),
+        )
+
+    def set_knob(self, name: str, value: int) -> None:
+        super().set_knob(name, value)
+        if name == "tune":
+            self.tuner.measures = bool(value) and self.device.computes
+        else:
+            self.queue.most = value
+
+    def peak_flops(self, dtype: DType) -> float | None:
+        return peak_flops(self, dtype) if self.device.computes else None
 
     def start_trace(self) -> None:
         self.tracer = []

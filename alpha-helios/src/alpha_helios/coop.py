@@ -48,7 +48,8 @@ _EFFICIENCY = {
     "128x64x32": 0.5,
     "64x64x32": 0.4,
     "32x64x32": 0.25,
-    "32x32x16": 0.15,
+    "32x32x32": 0.15,
+    "32x32x16": 0.12,
     "16x64x32": 0.15,
 }
 """What share of that a tile reaches, beside reading shared memory and the second level of cache: estimates."""
@@ -58,9 +59,12 @@ _MOST_ACCUMULATORS = 128
 """Registers of an invocation that hold sums: half of those that it can have, as factors and addresses need some."""
 _FEW_REGISTERS = {0x8086: 64}
 """The same by vendor."""
-_MOST_COMPILED = 16
-"""Products of matrices in one turn of the loop for a device that computes on the processor: each is code of its own,
-and half a second of compiling."""
+_TURNING = frozenset({0x1002})
+"""Vendors whose GPUs read a matrix number by number where it lies across its rows in shared memory: AMD. Turning it on
+its way there takes 8 instructions for 8 numbers, once, and not whenever a subgroup reads them."""
+_MOST_COMPILED = 8
+"""Products of matrices in one turn of the loop on a device that computes on the processor, where each is a page of code
+of its own: 8 take 0.3 s to be compiled, 64 take 4 s."""
 _MEASURED = 2
 """Numbers of parts that are measured for each tile when the device is tuned."""
 
@@ -75,9 +79,11 @@ class CoopTiled(Blocked):
     parts: int = 1
     by_element: bool = False
     """Whether sums are finished where they are."""
+    turned: bool = False
+    """Whether operands that do not lie along the sum are turned on their way."""
 
     def __str__(self) -> str:
-        name = f"{'coop2' if self.by_element else 'coop'} {self.tile} of {self.fragment}"
+        name = f"{'coop2' if self.by_element else 'coop'} {self.tile} of {self.fragment}{' turned' * self.turned}"
         return name if self.parts == 1 else f"{name} in {self.parts} parts"
 
     @property
@@ -101,6 +107,7 @@ class CoopTiled(Blocked):
             ragged=problem.length % tile.depth > 0,
             parts=self.parts > 1,
             by_element=self.by_element,
+            turned=self.turned,
             workgroup=tile.subgroups * self.subgroup,
             subgroup=self.subgroup,
         )
@@ -136,15 +143,19 @@ def coop_variants(task: Task, info: DeviceInfo) -> list[Blocked]:
     if task.rounded not in _COMPONENT:
         return []
     along = (task.problem.a.along, task.problem.b.along)
+    turned = info.vendor_id in _TURNING and "lines" in along
+    most = _FEW_REGISTERS.get(info.vendor_id, _MOST_ACCUMULATORS)
+    if turned:
+        along, most = ("inner", "inner"), most // 2  # eight groups are held at once
     offered = fragments(info, task.rounded)
     found: list[Blocked] = []
     for name, tile in COOP_TILES.items():
         fragment = next((one for one in offered if _fits(tile, one, along, info)), None)
-        if fragment is None:
+        if fragment is None or tile.accumulators(info.subgroup_size) > most:
             continue
         for by_element in (False, True) if BY_ELEMENT in info.features else (False,):
             divided = [
-                CoopTiled(name, fragment, info.subgroup_size, parts, by_element)
+                CoopTiled(name, fragment, info.subgroup_size, parts, by_element, turned)
                 for parts in divisions(task.problem.length)
             ]
             found += sorted(divided, key=lambda variant: variant.cycles(task.problem, info))[:_MEASURED]
@@ -161,8 +172,7 @@ def _fits(tile: CoopTile, fragment: Fragment, along: tuple[str, str], info: Devi
         return False
     compiled = tile.high * tile.wide * tile.depth // (fragment.m * fragment.n * fragment.k)
     return (
-        tile.accumulators(subgroup) <= _FEW_REGISTERS.get(info.vendor_id, _MOST_ACCUMULATORS)
-        and tile.shared_bytes(along, fragment.m) <= limits.shared_memory
+        tile.shared_bytes(along, fragment.m) <= limits.shared_memory
         and invocations <= min(limits.max_workgroup_invocations, limits.max_workgroup_size[0])
         and tile.subgroups <= limits.max_workgroup_subgroups
         and (compiled <= _MOST_COMPILED or not info.software)

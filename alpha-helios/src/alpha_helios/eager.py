@@ -12,15 +12,14 @@ from alpha_helios.vulkan.device import Device
 
 __all__ = ["EagerQueue"]
 
-_MOST_LAUNCHES = 128
-"""So many are handed over at once at most, so that the device starts while more are on their way."""
-
 
 class EagerQueue:
     """Runs launches in order. Nothing runs before `flush`, which a look at a result does too, or many launches."""
 
     def __init__(self, device: Device, compiler: Compiler) -> None:
         self._device, self._compiler = device, compiler
+        self.most = 128
+        """So many are handed over at once at most, so that the device starts while more are on their way."""
         self._lock = threading.RLock()
         self._commands: CommandList | None = None
         self._dispatcher: Dispatcher | None = None
@@ -34,7 +33,7 @@ class EagerQueue:
                 self._dispatcher = Dispatcher(self._device, self._compiler, self._commands)
             self._dispatcher.add(launch)
             self._buffers += map(buffer_of, launch.tensors)
-            if self._commands.dispatches >= _MOST_LAUNCHES:
+            if self._commands.dispatches >= self.most:
                 self.flush()
 
     def flush(self) -> None:

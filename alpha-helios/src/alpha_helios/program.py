@@ -46,7 +46,8 @@ class HeliosProgram(Program):
         self._outputs = step.outputs
         self.barriers = 0
         """How many barriers a call has, known after the first one."""
-        self._plan = plan_memory(self._launches, [buffer_of(tensor) for tensor in inputs])
+        self._results = list({id(buffer): buffer for buffer in map(buffer_of, self._outputs)}.values())
+        self._plan = plan_memory(self._launches, [buffer_of(tensor) for tensor in inputs], apart=self._results)
         self._arena: Allocation | None = None
         self._commands: CommandList | None = None
         self._lock = threading.Lock()
@@ -54,8 +55,7 @@ class HeliosProgram(Program):
     @property
     def peak_bytes(self) -> int:
         """The arena of intermediates and inputs, and what is returned."""
-        results = {id(buffer): buffer.nbytes for buffer in map(buffer_of, self._outputs)}
-        return self._plan.nbytes + sum(results.values())
+        return self._plan.nbytes + sum(buffer.nbytes for buffer in self._results)
 
     @property
     def dispatches(self) -> int:
@@ -97,7 +97,7 @@ class HeliosProgram(Program):
         memory = self._backend.device.memory
         self._arena = memory.allocate(self._plan.nbytes, f"the intermediates of program `{self.name}`")
         weakref.finalize(self, self._arena.free).atexit = False
-        for buffer in map(buffer_of, self._outputs):
+        for buffer in self._results:
             if buffer.memory is None:
                 self._backend.give_memory(buffer)
 

@@ -23,5 +23,7 @@ def open_backend(name: str, facts: dict[str, Any]) -> Backend:
         name = "cpu_ref"
     backend: Backend = PLUGINS.backends.get(name).load()
     facts["backend"] = backend.name
+    if not backend.in_host_memory:
+        facts["device"] = backend.description
     facts.update({knob.name: knob.value for knob in backend.knobs})
     return backend

@@ -1,19 +1,27 @@
 """A training step of Alpha: `Trainer.accumulate` and `Trainer.update`."""
 
+import statistics
+import time
 from typing import Any
 
 import numpy as np
 
+from alpha_core.backend import Backend
 from alpha_core.config import ModelConfig, TrainConfig
 from alpha_model import GPT
 from alpha_train import Trainer
 from alpha_train.data import Batch
+from alpha_train.trace import totals
 from benchmarks.peers.alpha.setup import PLUGINS, open_backend
 from benchmarks.peers.serve import Case, Prepared, Settings
 
 __all__ = ["model_config", "prepare"]
 
 _WARM_UP = 3
+_REMEMBERED = 100
+"""Steps whose time on the host counts, the last ones."""
+_MOST_KERNELS = 12
+"""That the facts name."""
 
 
 def model_config(case: Case) -> ModelConfig:
@@ -32,12 +40,36 @@ def prepare(case: Case, settings: Settings) -> Prepared:
     tokens, targets = np.random.default_rng(0).integers(0, case["vocab_size"], shape, np.int32)
     batch = Batch(tokens, targets, np.arange(case["batch_size"], dtype=np.int32))
 
+    host: list[float] = []
+
     def step() -> None:
+        began = time.perf_counter()
         trainer.accumulate(batch)
-        facts["loss"] = trainer.update(1e-3).loss
+        update = trainer.start_update(1e-3)
+        host.append(time.perf_counter() - began)
+        facts["loss"] = update().loss
+        if backend.is_asynchronous:
+            facts["host_seconds"] = statistics.median(host[-_REMEMBERED:])
 
     step()
     facts["first_loss"] = facts["loss"]
     for _ in range(_WARM_UP - 1):
         step()
+    if not backend.in_host_memory:
+        backend.start_trace()
+        step()
+        facts["kernels"] = _profile(backend)
+    host.clear()
     return Prepared(step, facts)
+
+
+def _profile(backend: Backend) -> str:
+    """Returns the kernels that took longest, with their share of all and their rates."""
+    kernels = totals(backend.stop_trace())
+    whole = sum(kernel.seconds for kernel in kernels) or 1.0
+    return "; ".join(
+        f"{kernel.name} {kernel.seconds / whole:.1%}"
+        f" ({kernel.flops / kernel.seconds / 1e12:.3g} TFLOP/s, {kernel.bytes / kernel.seconds / 1e9:.3g} GB/s)"
+        for kernel in kernels[:_MOST_KERNELS]
+        if kernel.seconds > 0
+    )

@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.peers.pytorch import attention, decode, nanogpt, train
+from benchmarks.peers.pytorch import attention, decode, nanogpt, product, train
 from benchmarks.peers.serve import serve
 
 if __name__ == "__main__":
@@ -13,5 +13,6 @@ if __name__ == "__main__":
             "attention": attention.prepare,
             "decode": decode.prepare,
             "nanogpt": nanogpt.prepare,
+            "product": product.prepare,
         },
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 import pytest
+from tests.helios.attention.setups import Array, Setup, stored
 
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType
@@ -17,47 +17,8 @@ from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_tensor.cpu_ref.backend import CpuRef
 
-Array = npt.NDArray[Any]
-
 TOLERANCE = 4e-6
 """Of the largest number, at least 1: sums of up to 130 products of weights that are rounded to 24 bits."""
-
-
-@attrs.frozen
-class Setup:
-    """Sizes and options of one call."""
-
-    batch: int
-    heads: int
-    queries: int
-    keys: int
-    width: int
-    soft_cap: float = 0.0
-    rate: float = 0.0
-
-    def draw(self) -> list[Array]:
-        """Returns query, key, value and the gradient of the result."""
-        generator = np.random.default_rng(0)
-        times = (self.queries, self.keys, self.keys, self.queries)
-        shapes = [(self.batch, self.heads, time, self.width) for time in times]
-        return [generator.standard_normal(shape).astype(np.float32) for shape in shapes]
-
-    def options(self, backend: Backend) -> tuple[float, float, RandomStream | None]:
-        if self.rate == 0:
-            return self.soft_cap, 0.0, None
-        rows = backend.upload(np.arange(self.batch, dtype=np.int32) * 3 + 1)
-        step = backend.upload(np.array(7, np.int32))
-        return self.soft_cap, self.rate, RandomStream(seed=2**63 + 12345, stream=4_000_000_000, step=step, rows=rows)
-
-    def run(self, backend: Backend, arrays: Sequence[Array]) -> list[Array]:
-        """Returns the result, log_sum_exp and the three gradients."""
-        query, key, value, grad = map(backend.upload, arrays)
-        out, log_sum_exp = backend.attention(query, key, value, *self.options(backend))
-        gradients = backend.attention_grad(grad, query, key, value, out, log_sum_exp, *self.options(backend))
-        return [backend.download(tensor) for tensor in (out, log_sum_exp, *gradients)]
-
-    def exact(self) -> list[Array]:
-        return self.run(CpuRef(), [array.astype(np.float64) for array in self.draw()])
 
 
 SETUPS = [
@@ -189,7 +150,7 @@ def test_short_operands_give_short_results(dtype: DType, helios: Helios) -> None
     exact = setup.exact()
     helios.set_matmul_dtype(dtype)
     try:
-        query, key, value, grad = (_short(helios, array) for array in arrays)
+        query, key, value, grad = (stored(helios, array) for array in arrays)
         out, log_sum_exp = helios.attention(query, key, value, *setup.options(helios))
         gradients = helios.attention_grad(grad, query, key, value, out, log_sum_exp, *setup.options(helios))
     finally:
@@ -199,13 +160,6 @@ def test_short_operands_give_short_results(dtype: DType, helios: Helios) -> None
     bound = 2.0 ** (-7 if dtype is DType.bf16 else -10)
     for mine, want in zip((out, log_sum_exp, *gradients), exact, strict=True):
         assert np.linalg.norm(helios.download(mine) - want) < bound * np.linalg.norm(want)
-
-
-def _short(helios: Helios, values: Array) -> Tensor:
-    """Returns a tensor that is stored in the dtype of products."""
-    out = helios.activation(values.shape)
-    helios._copy_into(out, helios.upload(values))
-    return out
 
 
 def test_a_stream_needs_a_row_for_each_sequence(helios: Helios) -> None:

@@ -1,11 +1,10 @@
 """Cached attention and rotary positions beside float64."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from tests.helios.attention.setups import Array, stored
 
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType
@@ -13,8 +12,6 @@ from alpha_core.recording.storage import is_contiguous, stored_dtype
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_tensor.cpu_ref.backend import CpuRef
-
-Array = npt.NDArray[Any]
 
 
 def cached(backend: Backend, arrays: Sequence[Array], lengths: Array, soft_cap: float = 0.0) -> Array:
@@ -60,9 +57,7 @@ def test_a_cache_in_16_bits(dtype: DType, helios: Helios) -> None:
     want = cached(CpuRef(), [array.astype(np.float64) for array in arrays], lengths)
     helios.set_matmul_dtype(dtype)
     try:
-        query, key, value = (helios.activation(array.shape) for array in arrays)
-        for short, array in zip((query, key, value), arrays, strict=True):
-            helios._copy_into(short, helios.upload(array))
+        query, key, value = (stored(helios, array) for array in arrays)
         out = helios.cached_attention(query, key, value, helios.upload(lengths))
     finally:
         helios.set_matmul_dtype(DType.f32)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import pytest
+from tests.helios.kernels import scale
 from tests.helios.spirv.tools import run_tool, with_halves
 
 from alpha_core.expression import X, sigmoid
+from alpha_core.file_cache import FileCache
 from alpha_core.recording.launch import KernelSpec
-from alpha_helios.compiler import build_kernel
+from alpha_helios.compiler import Compiler, build_kernel
 from alpha_helios.coop import BY_ELEMENT, component_features
 from alpha_helios.coop2 import TENSOR_FEATURES
 from alpha_helios.kernels.coop_tile import COOP_TILES
@@ -16,6 +19,7 @@ from alpha_helios.kernels.finish import Finish
 from alpha_helios.kernels.matmul_coop import Fragment, gemm_coop
 from alpha_helios.kernels.matmul_coop2 import TENSOR_TILES, gemm_coop2
 from alpha_helios.kernels.tile import Side
+from alpha_helios.vulkan.null_device import NullDevice
 
 FRAGMENTS = (Fragment(16, 16, 16), Fragment(16, 8, 16), Fragment(8, 8, 16), Fragment(8, 16, 16))
 EVERYWHERE = {"bufferDeviceAddress", "shaderInt64", "subgroupBasic"}
@@ -42,6 +46,7 @@ def _staged() -> Iterator[KernelSpec]:
             ragged=number % 3 > 0,
             parts=number % 5 == 0,
             by_element=number % 4 > 1,
+            turned=number % 3 == 1,
             workgroup=COOP_TILES[tile].subgroups * 32,
             subgroup=32,
         )
@@ -105,7 +110,21 @@ def test_shared_memory_is_what_tiles_say(name: str, along: tuple[str, str]) -> N
         ragged=False,
         parts=False,
         by_element=False,
+        turned=False,
         workgroup=tile.subgroups * 32,
         subgroup=32,
     )
     assert build_kernel(spec).shared_bytes == tile.shared_bytes(along, 16)
+
+
+@pytest.mark.parametrize(("workgroup", "subgroup", "full"), [(64, 32, True), (48, 32, False), (64, None, False)])
+def test_full_subgroups_are_asked_for_where_sizes_allow_them(
+    workgroup: int, subgroup: int | None, full: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    device, asked = NullDevice(), []
+    prepare = device.prepare
+    monkeypatch.setattr(device, "prepare", lambda modules: asked.extend(modules) or prepare(modules))
+    spec = KernelSpec.of(scale, by=2.0, workgroup=workgroup, subgroup=subgroup)
+    for _ in range(2):  # built, and read from the cache
+        Compiler(device, FileCache("test", tmp_path)).get(spec)
+    assert [(module.subgroup_size, module.full_subgroups) for module in asked] == [(subgroup, full)] * 2

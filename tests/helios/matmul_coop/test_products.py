@@ -13,6 +13,7 @@ from alpha_core.dtype import DType
 from alpha_core.expression import X, coefficient, sigmoid
 from alpha_core.recording.storage import stored_dtype
 from alpha_core.tensor import Shape, Tensor
+from alpha_helios import blocked
 from alpha_helios.backend import Helios
 from alpha_helios.coop import CoopTiled, coop_variants
 from alpha_helios.product import Problem, Task
@@ -21,6 +22,7 @@ from alpha_helios.variants import Variant, variants
 flags = st.booleans()
 checked = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 by_element = pytest.mark.parametrize("by_element", [False, True], ids=["rows", "elements"])
+turned = pytest.mark.parametrize("turned", [False, True], ids=["as they lie", "turned"])
 
 
 def _task(helios: Helios, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool, shape: Shape) -> Task:
@@ -41,19 +43,27 @@ def _computed(helios: Helios, task: Task, variant: Variant) -> Array:
 
 
 def _check(
-    helios: Helios, a: Array, b: Array, transpose_a: bool, transpose_b: bool, by_element: bool, parts: int = 1
+    helios: Helios,
+    a: Array,
+    b: Array,
+    transpose_a: bool,
+    transpose_b: bool,
+    by_element: bool,
+    turned: bool = False,
+    parts: int = 1,
 ) -> None:
     left, right = (rounded(x, DType.f16) for x in (a, b))
     expected = exact(left, right, transpose_a, transpose_b)
     task = _task(helios, helios.upload(a), helios.upload(b), transpose_a, transpose_b, expected.shape)
-    result = _computed(helios, task, _variant(helios, task, by_element, parts))
+    result = _computed(helios, task, attrs.evolve(_variant(helios, task, by_element, parts), turned=turned))
     difference = np.abs(result - expected)
     assert (difference <= bound(left, right, transpose_a, transpose_b)).all(), difference.max()
 
 
+@turned
 @by_element
-def test_products_of_every_size_are_right(coop: Helios, by_element: bool) -> None:
-    @settings(checked, max_examples=40)
+def test_products_of_every_size_are_right(coop: Helios, by_element: bool, turned: bool) -> None:
+    @settings(checked, max_examples=25)
     @given(
         st.sampled_from(straddling([8, 32, 64])),
         st.sampled_from([0, *straddling([8, 16, 48])]),
@@ -63,7 +73,7 @@ def test_products_of_every_size_are_right(coop: Helios, by_element: bool) -> Non
     )
     def check(rows: int, inner: int, columns: int, ta: bool, tb: bool) -> None:
         a, b = operands(np.random.default_rng(rows * 7919 + inner * 31 + columns), rows, inner, columns, ta, tb)
-        _check(coop, a, b, ta, tb, by_element)
+        _check(coop, a, b, ta, tb, by_element, turned)
 
     check()
 
@@ -72,7 +82,7 @@ def test_products_of_every_size_are_right(coop: Helios, by_element: bool) -> Non
 def test_more_matrices_for_each_subgroup_are_right(coop: Helios, by_element: bool) -> None:
     a, b = operands(np.random.default_rng(0), 50, 69, 70, True, False)
     task = _task(coop, coop.upload(a), coop.upload(b), True, False, (50, 70))
-    variant = attrs.evolve(_variant(coop, task, by_element), tile="16x64x32")
+    variant = attrs.evolve(_variant(coop, task, by_element), tile="16x64x32", turned=by_element)
     left, right = rounded(a, DType.f16), rounded(b, DType.f16)
     difference = np.abs(_computed(coop, task, variant) - exact(left, right, transpose_a=True))
     assert (difference <= bound(left, right, True, False)).all()
@@ -86,23 +96,26 @@ def test_batches_and_parts_are_right(coop: Helios, by_element: bool) -> None:
         rng = np.random.default_rng(inner)
         a = normal(rng, *lead, *((inner, 35) if ta else (35, inner)))
         b = normal(rng, *lead, *((36, inner) if tb else (inner, 36)))
-        _check(coop, a, b, ta, tb, by_element, parts)
+        _check(coop, a, b, ta, tb, by_element, parts=parts)
 
     check()
 
 
 @pytest.mark.parametrize("stored", [(DType.f16, DType.f16), (DType.f16, DType.f32), (DType.bf16, DType.f16)], ids=str)
-@pytest.mark.parametrize("inner", [32, 36, 37])
-def test_operands_may_be_stored_in_any_mixture(coop: Helios, stored: tuple[DType, DType], inner: int) -> None:
+@pytest.mark.parametrize("columns", [32, 36, 37])
+@turned
+def test_operands_may_be_stored_in_any_mixture(
+    coop: Helios, stored: tuple[DType, DType], columns: int, turned: bool
+) -> None:
     rng = np.random.default_rng(0)
-    a, b = normal(rng, 40, inner), normal(rng, 33, inner)
+    a, b = normal(rng, 33, columns), normal(rng, columns, columns)
     tensors, values = [], []
     for x, dtype in zip((a, b), stored, strict=True):
         tensors.append(coop.upload(x) if dtype is DType.f32 else stored_as(coop, x, dtype))
         values.append(rounded(rounded(x, dtype) if dtype is not DType.f32 else x, DType.f16))
-    task = _task(coop, *tensors, False, True, (40, 33))
-    result = _computed(coop, task, _variant(coop, task, by_element=False))
-    assert (np.abs(result - exact(*values, transpose_b=True)) <= bound(*values, False, True)).all()
+    task = _task(coop, *tensors, False, False, (33, columns))
+    result = _computed(coop, task, attrs.evolve(_variant(coop, task, by_element=False), turned=turned))
+    assert (np.abs(result - exact(*values)) <= bound(*values)).all()
 
 
 def test_weights_in_bytes_are_multiplied_exactly(coop: Helios) -> None:
@@ -136,6 +149,12 @@ def test_a_number_that_is_not_finite_reaches_its_row_and_no_other(coop: Helios, 
     assert not np.isfinite(result[69]).any()
     assert np.isfinite(result[:69]).all()
     assert np.isnan(result[69, ::2]).all()
+
+
+def test_elements_farther_than_32_bits_reach_are_found_by_64(coop: Helios, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocked, "_near", lambda *_: False)
+    a, b = operands(np.random.default_rng(0), 50, 45, 40, True, True)
+    _check(coop, a, b, True, True, by_element=False)
 
 
 def test_a_matrix_behind_others_is_not_left(coop: Helios) -> None:

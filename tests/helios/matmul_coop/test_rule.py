@@ -76,6 +76,17 @@ def test_small_grids_take_small_tiles_or_parts() -> None:
     assert deep[0].parts > 1
 
 
+def test_blocks_are_turned_where_a_device_reads_matrices_number_by_number() -> None:
+    amd = attrs.evolve(KHR_GPU, vendor_id=0x1002)
+    a, b = _tensor(512, 512), _tensor(512, 512)
+    for info, transposed, turned in ((amd, True, False), (amd, False, True), (KHR_GPU, False, False)):
+        problem = Problem.of(a, b, False, transposed, (512, 512))
+        task = Task(problem, _tensor(512, 512), lambda shape, dtype: _tensor(*shape), "f16")
+        found = [one for one in variants(task, info) if isinstance(one, CoopTiled)]
+        assert found
+        assert all(one.turned is turned for one in found)
+
+
 def test_the_largest_product_of_a_device_that_fits_is_taken() -> None:
     def shape(m: int, n: int, k: int, total: str = "f32", scope: str = "subgroup") -> CooperativeShape:
         return CooperativeShape(m, n, k, "f16", "f16", total, total, scope, False)

@@ -25,16 +25,26 @@ class _Lifetime:
     last: int
 
 
-def plan_memory(launches: Sequence[Launch], always: Sequence[Buffer] = (), *, reuse: bool = True) -> MemoryPlan:
+def plan_memory(
+    launches: Sequence[Launch],
+    always: Sequence[Buffer] = (),
+    *,
+    apart: Sequence[Buffer] = (),
+    reuse: bool = True,
+) -> MemoryPlan:
     """Gives every buffer that has no memory of its own a place; those of `always` keep theirs throughout.
+
+    Those of `apart` get memory of their own later, and no place.
 
     Largest first, each at the lowest offset that is free over its whole life (Pisarchyk, Lee 2020, "greedy by size").
     """
-    lives: dict[int, _Lifetime] = {id(buffer): _Lifetime(buffer, 0, len(launches)) for buffer in always}
+    elsewhere = {id(buffer) for buffer in apart}
+    kept = (buffer for buffer in always if id(buffer) not in elsewhere)
+    lives: dict[int, _Lifetime] = {id(buffer): _Lifetime(buffer, 0, len(launches)) for buffer in kept}
     for index, launch in enumerate(launches):
         for tensor in (*launch.writes, *launch.updates, *launch.reads):
             buffer = buffer_of(tensor)
-            if buffer.memory is None:
+            if buffer.memory is None and id(buffer) not in elsewhere:
                 life = lives.setdefault(id(buffer), _Lifetime(buffer, index, index))
                 life.last = max(life.last, index)
     placed: list[tuple[int, int, _Lifetime]] = []  # start, stop

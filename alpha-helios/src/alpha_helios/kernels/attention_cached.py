@@ -108,7 +108,7 @@ def cached_attention(
 
 
 def add_attended(k: Kernel, *, out: str) -> None:
-    """Writes out (B, H, D); reads (B, H, parts, D + 2) for each part of a head's keys: sums of values times weights, the
+    """Writes out (B, H, D); reads (B, H, parts, D + 2) for each part of the keys: sums of values times weights, the
     largest score as an exponent of 2, of which weights are shares, and the sum of the weights.
 
     Values: B * H * D, D, parts. Grid: an invocation for each number. Parts are added from the first to the last.

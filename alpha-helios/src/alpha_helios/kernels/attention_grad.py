@@ -17,7 +17,6 @@ from alpha_helios.kernels.attention_tile import (
     Stage,
     Weights,
     mix,
-    power,
     products,
     store,
 )
@@ -144,21 +143,14 @@ def attention_grad(
         slopes: list[list[Value]] = []
         dropped: list[list[Value]] = []
         for r, mine in enumerate(own):
-            slopes.append([])
-            dropped.append([])
+            made: list[tuple[Value, Value]] = []
             for c, other in enumerate(columns):
                 i, j = (other, mine) if of_keys else (mine, other)
-                log_sum, along = of_columns[c] if of_keys else of_own[r]
                 visible = (j <= i + older) & (i < queries) if of_keys else j <= i + older
-                score, slope = scores.score(k, dots[r][c])
-                weight, dweight = power(k, score - log_sum), dweights[r][c]
-                if masks is not None:
-                    dropped[r].append(k.select(visible, weight * masks[r][c], 0.0))
-                    dweight = dweight * masks[r][c]
-                else:
-                    dropped[r].append(k.select(visible, weight, 0.0))
-                dscore = weight * (dweight - along)
-                slopes[r].append(k.select(visible, dscore if slope is None else dscore * slope, 0.0))
+                of_this, mask = of_columns[c] if of_keys else of_own[r], None if masks is None else masks[r][c]
+                made.append(scores.gradient(k, dots[r][c], dweights[r][c], of_this, mask, visible))
+            slopes.append([one for one, _ in made])
+            dropped.append([one for _, one in made])
         for block_, values in zip(weights, (slopes, dropped), strict=False):
             block_.put(values)
         k.barrier()

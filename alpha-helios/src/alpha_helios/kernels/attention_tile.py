@@ -240,6 +240,29 @@ class Scores:
         bounded = tanh(k, scaled)
         return bounded * self.cap, k.fma(-bounded, bounded, 1.0)
 
+    def gradient(
+        self,
+        k: Kernel,
+        product: Value,
+        dweight: Value,
+        of_query: tuple[Value, Value],
+        mask: Value | None,
+        visible: Value,
+    ) -> tuple[Value, Value]:
+        """Returns dS from a product and the gradient of what its weight was after dropout, and that.
+
+        `of_query` is log_sum_exp as an exponent of 2 and the sum over the row; both results are 0 if not `visible`.
+        """
+        log_sum_exp, along = of_query
+        score, slope = self.score(k, product)
+        weight = kept = power(k, score - log_sum_exp)
+        if mask is not None:
+            kept, dweight = weight * mask, dweight * mask
+        dscore = weight * (dweight - along)
+        if slope is not None:
+            dscore = dscore * slope
+        return k.select(visible, dscore, 0.0), k.select(visible, kept, 0.0)
+
 
 @attrs.frozen
 class Dropout:
@@ -269,19 +292,24 @@ class Dropout:
         """Returns 0 or the scale for `count` neighbours from a `number` (i64); 1, 2 or 4, which divides where it stands
         in its row."""
         block, phase = k.convert(number >> 2, i32), k.convert(number & 3, i32)
-        words = [*self._words(k, block)]
+        words = [*self.words(k, block)]
         if not self.whole and count > 1:
-            words += self._words(k, block + 1)
+            words += self.words(k, block + 1)
         masks = []
         for lane in range(count):
             chosen = words[lane]
             for shift in range(1, 4) if count < 4 or not self.whole else ():
                 if lane + shift < len(words):
                     chosen = k.select(phase == shift, words[lane + shift], chosen)
-            masks.append(k.select(k.below(chosen, self.threshold), 0.0, self.scale))
+            masks.append(self.mask(k, chosen))
         return masks
 
-    def _words(self, k: Kernel, block: Value) -> Sequence[Value]:
+    def mask(self, k: Kernel, word: Value) -> Value:
+        """Returns 0 or the scale."""
+        return k.select(k.below(word, self.threshold), 0.0, self.scale)
+
+    def words(self, k: Kernel, block: Value) -> Sequence[Value]:
+        """Returns the words of 4 neighbours, of which there are `block` times 4 before."""
         return philox4x32(k, (block, self.sequence, self.step, self.stream), self.key)
 
 

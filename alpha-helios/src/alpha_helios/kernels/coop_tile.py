@@ -1,6 +1,7 @@
 """Blocks of the operands of a product on their way to shared memory, as cooperative matrices read them: in 16 bits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 
@@ -75,6 +76,7 @@ COOP_TILES = {
     "128x64x32": CoopTile(128, 64, 32, 2, 2),
     "64x64x32": CoopTile(64, 64, 32, 2, 2),
     "32x64x32": CoopTile(32, 64, 32, 1, 2),
+    "32x32x32": CoopTile(32, 32, 32, 2, 2),
     "32x32x16": CoopTile(32, 32, 16, 2, 2),
     "16x64x32": CoopTile(16, 64, 32, 1, 2),
 }
@@ -85,8 +87,9 @@ class Stage:
     """The share of one invocation in bringing blocks of an operand to shared memory: some groups of 8 neighbours each.
 
     A block lies there in the direction that has no gaps in memory: as (lines, depth) or as (depth, lines), which
-    matrices read by rows or by columns. Each of its rows is followed by 16 unused bytes, so that 8 rows one below the
-    other begin in different banks.
+    matrices read by rows or by columns. Where it is `turned`, it always lies as (lines, depth): an invocation reads 8
+    groups one below the other, and exchanges rows and columns. Each row of a block is followed by 16 unused bytes, so
+    that 8 rows one below the other begin in different banks.
 
     Lines beyond the last are read as the last one; what comes of them is not stored. Steps beyond the last are zeros on
     both sides, so that nothing but zeros is added for them.
@@ -105,14 +108,19 @@ class Stage:
         stop: Value,
         *,
         ragged: bool,
+        turned: bool,
+        last: bool,
     ) -> None:
         """Takes `width` lines from line `first` on, of `lines`, `depth` steps at a time; sums end before `stop`.
 
-        `stride` (i64) is that of the direction with gaps. With `ragged` steps at `stop` or beyond may be asked for.
+        `stride` (i64) is that of the direction with gaps. With `ragged` steps at `stop` or beyond may be asked for. If
+        there is no work for all, the first invocations do it, or the `last` ones.
         """
         self.k, self.side, self.stop, self.ragged = k, side, stop, ragged
         self.along_inner = side.along == "inner"
-        self.pitch, self.size = _pitch(side.along, width, depth)
+        self._square = turned and not self.along_inner
+        self._by_lines = turned or self.along_inner
+        self.pitch, self.size = _pitch("inner" if self._by_lines else "lines", width, depth)
         self.advance = k.constant(i64, depth) if self.along_inner else stride * depth
         """By how many elements the next block lies further."""
         start = k.convert(first, i64)
@@ -121,13 +129,24 @@ class Stage:
         self._offsets: list[list[Value]] = []
         self._steps: list[list[Value]] = []
         self._places: list[Value] = []
-        row = (depth if self.along_inner else width) // GROUP
-        for number in range(width * depth // GROUP // k.invocations):
-            group = k.local_index + number * k.invocations
-            self._prepare((group & row - 1) * GROUP, group >> row.bit_length() - 1)
+        row = (depth if self._by_lines else width) // GROUP
+        items = width * depth // (GROUP**2 if self._square else GROUP)
+        self._index = k.invocations - 1 - k.local_index if last and items < k.invocations else k.local_index
+        self._busy = items if items < k.invocations else None
+        """How many invocations have work, if not all."""
+        for number in range(-(-items // k.invocations)):
+            index = self._index + number * k.invocations
+            near, far = (index & row - 1) * GROUP, index >> row.bit_length() - 1
+            if self._square:
+                for step in range(GROUP):
+                    self._prepare(far * GROUP, near + step)
+                    self._places.append((far * GROUP + step) * self.pitch + (near >> 3))
+            else:
+                self._prepare(near, far)
+                self._places.append(far * self.pitch + (near >> 3))
 
     def _prepare(self, near: Value, far: Value) -> None:
-        """Says where a group is read, which steps it has, and where it is put: `near` along its row, of row `far`."""
+        """Says where a group is read and which steps it has: that which begins at `near` along row `far` in memory."""
         k, lanes = self.k, range(0, GROUP, self.side.lanes)
         itemsize = STORED[self.side.stored].nbytes
         if self.along_inner:
@@ -139,19 +158,27 @@ class Stage:
             self._steps.append([far for _ in lanes])
         type_ = self._stride.type
         self._offsets.append([(k.convert(y, type_) * self._stride + k.convert(x, type_)) * itemsize for y, x in places])
-        self._places.append(far * self.pitch + (near >> 3))
 
     @property
     def groups(self) -> int:
         return len(self._places)
 
-    def fetch(self, base: Value, walked: Value) -> list[Value]:
+    @contextmanager
+    def _taking_part(self) -> Iterator[None]:
+        """Leaves out invocations for which there is no work."""
+        if self._busy is None:
+            yield
+        else:
+            with self.k.if_(self._index < self._busy):
+                yield
+
+    def fetch(self, base: Value, walked: Value, held: Sequence[Variable]) -> None:
         """Reads this invocation's groups of the block that begins at step `base`, `walked` elements further."""
-        source, groups = self._source + walked, []
-        for offsets, steps in zip(self._offsets, self._steps, strict=True):
-            parts = [self._read(source, offset, base + step) for offset, step in zip(offsets, steps, strict=True)]
-            groups.append(self._words(parts))
-        return groups
+        with self._taking_part():
+            source = self._source + walked
+            for offsets, steps, variable in zip(self._offsets, self._steps, held, strict=True):
+                parts = [self._read(source, offset, base + step) for offset, step in zip(offsets, steps, strict=True)]
+                variable.value = self._words(parts)
 
     def _read(self, source: Elements, offset: Value, step: Value) -> Value:
         """Reads some neighbours: words of two halves each, or one half in the lower part of a word."""
@@ -179,17 +206,22 @@ class Stage:
 
     def put(self, pool: Indexed, values: Sequence[Variable], start: Value) -> None:
         """Writes groups that were read to shared memory, to the buffer that begins at group `start`."""
-        for one, place in zip(values, self._places, strict=True):
-            pool[start + place] = one.value
+        with self._taking_part():
+            groups = [one.value for one in values]
+            if self._square:
+                squares = [groups[first : first + GROUP] for first in range(0, len(groups), GROUP)]
+                groups = [group for square in squares for group in _turned(self.k, square)]
+            for group, place in zip(groups, self._places, strict=True):
+                pool[start + place] = group
 
     def at(self, line: Value) -> Value:
         """How many groups after the start of a block a line begins, a multiple of 8."""
-        return line * self.pitch if self.along_inner else line >> 3
+        return line * self.pitch if self._by_lines else line >> 3
 
     def matrix(self, pool: Indexed, type_: MatrixType, start: Value, line: int, step: int) -> Matrix:
         """Reads the factor that begins `line` lines and `step` steps after the group `start`."""
-        far, near = (line, step) if self.along_inner else (step, line)
-        layout: Layout = "row" if self.along_inner == (type_.use == "a") else "column"
+        far, near = (line, step) if self._by_lines else (step, line)
+        layout: Layout = "row" if self._by_lines == (type_.use == "a") else "column"
         place = start + (far * self.pitch + near // GROUP)
         return self.k.coop_load(type_, pool, place, stride=self.pitch * GROUP, layout=layout)
 
@@ -199,6 +231,17 @@ def _pitch(along: str, width: int, depth: int) -> tuple[int, int]:
     rows, row = (width, depth) if along == "inner" else (depth, width)
     pitch = row // GROUP + 1
     return pitch, rows * pitch
+
+
+def _turned(k: Kernel, rows: Sequence[Value]) -> list[Value]:
+    """The columns of a square of 8 groups."""
+    columns = []
+    for pair in range(GROUP // 2):
+        words = [row[pair] for row in rows]
+        upper, lower = words[::2], words[1::2]
+        columns.append(k.vector(*((a & 0xFFFF) | (b << 16) for a, b in zip(upper, lower, strict=True))))
+        columns.append(k.vector(*((a >> 16) | (b & -0x10000) for a, b in zip(upper, lower, strict=True))))
+    return columns
 
 
 def _converted(k: Kernel, source: Elements, side: Side) -> Value:

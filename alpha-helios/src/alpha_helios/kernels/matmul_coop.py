@@ -45,22 +45,26 @@ def gemm_coop(
     ragged: bool,
     parts: bool,
     by_element: bool,
+    turned: bool,
 ) -> None:
     """out[b, m, n] = sum_k a[b, m, k] b[b, k, n], finished as `finish` says; operands rounded to f16 or bf16.
 
     Arguments and grid: as `Block` says. Sums are stored in rows, `lanes` neighbours at once (1 or 4), or `by_element`,
-    from where they are.
+    from where they are. With `turned` blocks of both operands lie along the sum in shared memory.
 
     With `parts` the K steps are shared out, and out is (parts, b, M, N). With `ragged` a sum may end within a block.
     """
     shape = COOP_TILES[tile]
     block = Block(k, shape.rows, shape.columns, left, right, finish, parts=parts)
     (a_stride, b_stride), stop, depth = block.strides, block.stop, shape.depth
+    how = {"ragged": ragged, "turned": turned}
+    lines = (block.column, block.columns)
     stages = (
-        Stage(k, block.a, left, depth, shape.rows, block.row, block.rows, a_stride, stop, ragged=ragged),
-        Stage(k, block.b, right, depth, shape.columns, block.column, block.columns, b_stride, stop, ragged=ragged),
+        Stage(k, block.a, left, depth, shape.rows, block.row, block.rows, a_stride, stop, last=False, **how),
+        Stage(k, block.b, right, depth, shape.columns, *lines, b_stride, stop, last=True, **how),
     )
-    pool = k.shared(WORDS, shape.shared_bytes((left.along, right.along), fragment.m) // 16)
+    along = ("inner", "inner") if turned else (left.along, right.along)
+    pool = k.shared(WORDS, shape.shared_bytes(along, fragment.m) // 16)
     row, column = k.subgroup_id // shape.across * shape.high, k.subgroup_id % shape.across * shape.wide
     factor = {"f16": f16, "bf16": bf16}[left.rounded]
     sums = _sums(k, shape, fragment, factor, stages, pool, (row, column), block)
@@ -103,8 +107,7 @@ def _sums(
 
     def fetch(base: Value) -> None:
         for stage, place, values in zip(stages, walked, held, strict=True):
-            for variable, value in zip(values, stage.fetch(base, place.value), strict=True):
-                variable.value = value
+            stage.fetch(base, place.value, values)
             place.value = place.value + stage.advance
 
     def put() -> None:

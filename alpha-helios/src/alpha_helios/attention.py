@@ -1,0 +1,287 @@
+"""Calls of attention, the kernels that can answer them, and the rule that picks one."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from alpha_core.dtype import DType
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.storage import stored_dtype, view_of
+from alpha_core.tensor import Tensor
+from alpha_helios.coop import fragments
+from alpha_helios.kernels.attention import attention
+from alpha_helios.kernels.attention_coop import attention_coop
+from alpha_helios.kernels.attention_grad import attention_grad
+from alpha_helios.kernels.attention_grad_coop import attention_grad_coop
+from alpha_helios.kernels.attention_panel import GROUP, PanelTile
+from alpha_helios.kernels.attention_tile import LOG2_E, TILES
+from alpha_helios.vulkan.device_info import DeviceInfo
+
+__all__ = [
+    "FORWARD",
+    "OF_KEYS",
+    "OF_QUERIES",
+    "AttentionCall",
+    "Blocks",
+    "MatrixBlocks",
+    "Part",
+    "Way",
+    "common_lanes",
+    "score_scales",
+    "strides",
+    "team_subgroup",
+    "ways",
+]
+
+_MEASURED = 3
+"""Ways that are measured when the device is tuned."""
+_CORES_FILLED = 256
+"""Workgroups of the larger kind from which on they are worth it: enough for all processors of a large device."""
+_COLUMNS = 32
+"""Keys, or for their gradients queries, that all subgroups of a workgroup meet at a time."""
+_MOST_COMPILED = 32
+"""Products of matrices in the code for a device that computes on the processor: each takes it half a second."""
+_WIDEST = 128
+"""Head on cooperative matrices: what a subgroup keeps of its rows is held in registers."""
+
+
+@attrs.frozen
+class Part:
+    """One of the kernels: what is attended, or the gradients of queries, or those of keys and values."""
+
+    build: Callable[..., None]
+    build_coop: Callable[..., None]
+    products: int
+    """Matrix products that it takes."""
+    stages: int
+    """Matrices whose rows it meets."""
+    weights: int
+    """Blocks of weights that it multiplies with."""
+    of_keys: bool | None = None
+    """Whether a workgroup's own rows are keys; None where there is no choice."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {} if self.of_keys is None else {"of_keys": self.of_keys}
+
+
+FORWARD = Part(attention, attention_coop, 2, 1, 1)
+OF_QUERIES = Part(attention_grad, attention_grad_coop, 3, 2, 1, of_keys=False)
+OF_KEYS = Part(attention_grad, attention_grad_coop, 4, 2, 2, of_keys=True)
+
+
+@attrs.frozen(eq=False)
+class AttentionCall:
+    """Queries, keys and values whose rows have no gaps, and what is done with them."""
+
+    tensors: tuple[Tensor, ...]
+    soft_cap: float
+    stream_tensors: tuple[Tensor, ...]
+    """Of dropout: the step and the numbers of the sequences; none without dropout."""
+    stream_values: tuple[int | float, ...]
+    """What `kernels.attention_tile.Dropout` takes."""
+
+    @property
+    def queries(self) -> int:
+        return self.tensors[0].shape[2]
+
+    @property
+    def keys(self) -> int:
+        return self.tensors[1].shape[2]
+
+    @property
+    def width(self) -> int:
+        return self.tensors[0].shape[3]
+
+    @property
+    def pairs(self) -> int:
+        """Heads of all sequences."""
+        return self.tensors[0].shape[0] * self.tensors[0].shape[1]
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """What kernels are told."""
+        return self.pairs, self.tensors[0].shape[1], self.queries, self.keys
+
+    @property
+    def visible(self) -> float:
+        """Scores of keys that a query sees."""
+        return self.pairs * self.queries * (self.keys - (self.queries - 1) / 2)
+
+    @property
+    def key(self) -> str:
+        """Tells calls apart for which different kernels may be best."""
+        stored = " ".join(stored_dtype(tensor).value for tensor in self.tensors)
+        options = f"{' capped' * (self.soft_cap > 0)}{' dropout' * bool(self.stream_tensors)}"
+        return f"{'x'.join(map(str, self.sizes))}x{self.width} {stored}{options}"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Of every kernel."""
+        query, key, value = (stored_dtype(tensor).value for tensor in self.tensors)
+        return {
+            "width": self.width,
+            "query": query,
+            "key": key,
+            "value": value,
+            "soft_cap": self.soft_cap > 0,
+            "dropout": bool(self.stream_tensors),
+            "whole": self.keys % 4 == 0,
+        }
+
+    @property
+    def score_scales(self) -> list[float]:
+        """What `kernels.attention_tile.Scores` takes."""
+        return score_scales(self.width, self.soft_cap)
+
+
+@attrs.frozen
+class Blocks:
+    """Kernels that multiply numbers of f32. The text names them in tuning results."""
+
+    tile: str
+    subgroup: int | None
+
+    def __str__(self) -> str:
+        return self.tile
+
+    @property
+    def rows(self) -> int:
+        """Of a workgroup."""
+        return TILES[self.tile].rows
+
+    def spec(self, part: Part, call: AttentionCall, lanes: int, **stored: str) -> KernelSpec:
+        """Returns the kernel; `lanes` neighbours may be read at once everywhere. `stored` are dtypes by name."""
+        return KernelSpec.of(
+            part.build,
+            tile=self.tile,
+            workgroup=TILES[self.tile].invocations,
+            subgroup=self.subgroup,
+            lanes=4 if lanes % 4 == 0 else 1,
+            **call.parameters,
+            **part.parameters,
+            **stored,
+        )
+
+
+@attrs.frozen
+class MatrixBlocks:
+    """Kernels on cooperative matrices. The text names them in tuning results."""
+
+    tile: PanelTile
+    dtype: str
+    unrolled: bool
+
+    def __str__(self) -> str:
+        return f"coop {self.tile}"
+
+    @property
+    def rows(self) -> int:
+        """Of a workgroup."""
+        return self.tile.rows
+
+    def spec(self, part: Part, call: AttentionCall, lanes: int, **stored: str) -> KernelSpec:
+        """Returns the kernel; `lanes` neighbours may be read at once everywhere. `stored` are dtypes by name."""
+        return KernelSpec.of(
+            part.build_coop,
+            tile=self.tile,
+            dtype=self.dtype,
+            unrolled=self.unrolled,
+            workgroup=self.tile.invocations,
+            subgroup=self.tile.subgroup,
+            lanes=GROUP if lanes % GROUP == 0 else 1,
+            **call.parameters,
+            **part.parameters,
+            **stored,
+        )
+
+
+Way = Blocks | MatrixBlocks
+
+
+def ways(info: DeviceInfo, dtype: DType, call: AttentionCall, part: Part) -> list[Way]:
+    """Returns the kernels for a call that may be the fastest on a device, the one that the rule picks first.
+
+    In f16 or bf16 these are kernels on cooperative matrices, where there are some. There may be none at all.
+    """
+    rows = call.keys if part.of_keys else call.queries
+    if dtype is not DType.f32 and call.width <= _WIDEST:
+        matrices = list(_on_matrices(info, dtype.value, call.pairs, rows, call.width, part))
+        if matrices:
+            return [*matrices[:_MEASURED]]
+    able = _in_f32(info, call.width, part)
+    wanted = [blocks for blocks in able if blocks.rows < 2 * rows]
+    return [*(wanted or able[-1:])[:_MEASURED]]
+
+
+def _in_f32(info: DeviceInfo, width: int, part: Part) -> Sequence[Blocks]:
+    found = []
+    for name, tile in TILES.items():
+        subgroup = team_subgroup(info, tile.across)
+        nbytes = tile.shared_bytes(width, part.stages, part.weights)
+        if subgroup is None and part is FORWARD:
+            nbytes += 4 * tile.high * tile.invocations  # what teams share
+        if nbytes <= info.limits.shared_memory and tile.invocations <= info.limits.max_workgroup_invocations:
+            found.append(Blocks(name, subgroup))
+    return found
+
+
+def _on_matrices(info: DeviceInfo, dtype: str, pairs: int, rows: int, width: int, part: Part) -> Sequence[MatrixBlocks]:
+    """The largest block of rows first that leaves enough workgroups and does not have twice as many rows as needed."""
+    sizes = [(4, 1), (2, 1), (1, 1)]
+    if part is FORWARD and 2 * width <= _WIDEST:
+        sizes.insert(0, (4, 2))
+    found: list[MatrixBlocks] = []
+    for fragment in fragments(info, dtype):
+        tiles = [
+            PanelTile(fragment, info.subgroup_size, subgroups, high, max(_COLUMNS, 2 * fragment.n))
+            for subgroups, high in sizes
+        ]
+        found += [MatrixBlocks(tile, dtype, not info.software) for tile in tiles if _fits(info, tile, width, part)]
+        if found:
+            break
+    wanted = [one for one in found if one.rows < 2 * rows] or found[-1:]
+    return sorted(wanted, key=lambda one: pairs * -(-rows // one.rows) < _CORES_FILLED and one.tile.high > 1)
+
+
+def _fits(info: DeviceInfo, tile: PanelTile, width: int, part: Part) -> bool:
+    """Whether a device has room for a tile."""
+    limits = info.limits
+    nbytes = 16 * tile.words(width, 2, part.stages) + 8 * tile.columns
+    if info.software and tile.compiled(width, part.products) > _MOST_COMPILED:
+        return False
+    return (
+        tile.fits
+        and nbytes <= limits.shared_memory
+        and tile.invocations <= limits.max_workgroup_invocations
+        and tile.subgroups <= limits.max_workgroup_subgroups
+    )
+
+
+def score_scales(width: int, soft_cap: float) -> list[float]:
+    """Returns what a product of query and key is multiplied by, and with a cap what the tanh of that is."""
+    if soft_cap > 0:
+        return [1.0 / (math.sqrt(width) * soft_cap), soft_cap * LOG2_E]
+    return [LOG2_E / math.sqrt(width)]
+
+
+def team_subgroup(info: DeviceInfo, team: int) -> int | None:
+    """Returns the size of subgroups to ask for, if a team fits in one."""
+    return info.subgroup_size if "subgroupSizeControl" in info.features and team <= info.subgroup_size else None
+
+
+def common_lanes(width: int, tensors: Sequence[Tensor]) -> int:
+    """Returns how many neighbours may be read at once in the rows of all tensors: 8, 4, 2 or 1."""
+    places: list[int] = []
+    for tensor in tensors:
+        view = view_of(tensor)
+        places.append(view.offset)
+        places += (step for step, length in zip(view.strides[:-1], tensor.shape, strict=False) if length > 1)
+    return math.gcd(8, width, *places)
+
+
+def strides(*tensors: Tensor) -> list[int]:
+    """Returns the strides of heads as kernels take them."""
+    return [stride for tensor in tensors for stride in view_of(tensor).strides[:3]]

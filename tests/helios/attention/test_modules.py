@@ -1,0 +1,114 @@
+"""The modules of attention are valid, and keep within what devices have."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+from tests.helios.spirv.tools import validate
+
+from alpha_core.dtype import DType
+from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.storage import Buffer, View, row_major
+from alpha_core.tensor import Tensor
+from alpha_helios.attention import FORWARD, OF_KEYS, OF_QUERIES, AttentionCall, Part, ways
+from alpha_helios.compiler import build_kernel
+from alpha_helios.kernels.attention_cached import add_attended, cached_attention
+from alpha_helios.kernels.attention_grad import attention_rows
+from alpha_helios.kernels.attention_panel import PanelTile
+from alpha_helios.kernels.attention_tile import TILES
+from alpha_helios.kernels.matmul_coop import Fragment
+from alpha_helios.kernels.rotary import rotary
+from alpha_helios.vulkan.device_info import DeviceInfo
+from alpha_helios.vulkan.null_device import NULL_GPU, NULL_MINIMUM
+
+PARTS = (FORWARD, OF_QUERIES, OF_KEYS)
+FRAGMENTS = (Fragment(16, 16, 16), Fragment(16, 8, 16), Fragment(8, 16, 16), Fragment(8, 8, 8))
+
+
+def _parameters(width: int, stored: str, options: bool) -> dict[str, object]:
+    short = dict.fromkeys(("query", "key", "value"), stored)
+    return {"width": width, "soft_cap": options, "dropout": options, "whole": width > 64, **short}
+
+
+def _stored(part: object, dtype: str) -> dict[str, str]:
+    return {"out": dtype} if part is FORWARD else {"results": dtype, "grad": dtype}
+
+
+def _in_f32() -> Iterator[KernelSpec]:
+    for part, (tile, shape), (width, lanes) in product(PARTS, TILES.items(), ((64, 4), (30, 1))):
+        yield KernelSpec.of(
+            part.build,
+            tile=tile,
+            lanes=lanes,
+            workgroup=shape.invocations,
+            subgroup=32 if lanes == 4 else None,
+            **_parameters(width, "f16" if lanes == 1 else "f32", lanes == 1),
+            **_stored(part, "bf16"),
+            **part.parameters,
+        )
+
+
+def _on_matrices() -> Iterator[KernelSpec]:
+    for part, fragment, (subgroup, dtype), (width, lanes) in product(
+        PARTS, FRAGMENTS, ((32, "bf16"), (64, "f16")), ((64, 8), (128, 8), (40, 1))
+    ):
+        high = 2 if part is FORWARD and width <= 64 else 1
+        tile = PanelTile(fragment, subgroup, 4, high, 32)
+        if not tile.fits:
+            continue
+        yield KernelSpec.of(
+            part.build_coop,
+            tile=tile,
+            dtype=dtype,
+            unrolled=lanes == 8,
+            lanes=lanes,
+            workgroup=tile.invocations,
+            subgroup=subgroup,
+            **_parameters(width, dtype if lanes == 8 else "f32", lanes == 1),
+            **_stored(part, dtype),
+            **part.parameters,
+        )
+
+
+def _others() -> Iterator[KernelSpec]:
+    for lanes, subgroup in ((4, 32), (1, None)):
+        options = {"workgroup": 128, "subgroup": subgroup}
+        short = dict.fromkeys(("query", "key", "value", "out"), "bf16")
+        yield KernelSpec.of(
+            cached_attention, width=64, lanes=lanes, team=16, parts=lanes == 4, soft_cap=lanes == 1, **short, **options
+        )
+        yield KernelSpec.of(attention_rows, width=64, lanes=lanes, team=8, grad="f16", out="f32", **options)
+        yield KernelSpec.of(
+            rotary, out="f16", x="bf16", cosine="f32", sine="f32", lanes=lanes, workgroup=128, subgroup=None
+        )
+    yield KernelSpec.of(add_attended, out="f16", workgroup=128)
+
+
+@pytest.mark.parametrize("spec", [*_in_f32(), *_others()], ids=lambda spec: spec.name)
+def test_modules_are_valid(spec: KernelSpec) -> None:
+    validate(build_kernel(spec))
+
+
+@pytest.mark.parametrize("spec", list(_on_matrices()), ids=lambda spec: spec.name)
+def test_modules_on_matrices_are_valid(spec: KernelSpec) -> None:
+    binary = build_kernel(spec)
+    validate(binary)
+    fragment = dict(spec.parameters)["tile"].fragment
+    assert {(one.m, one.n, one.k) for one in binary.products} == {(fragment.m, fragment.n, fragment.k)}
+    assert binary.shared_bytes <= 48 << 10
+    assert binary.full_subgroups
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("width", [16, 64, 128])
+@pytest.mark.parametrize("info", [NULL_GPU, NULL_MINIMUM], ids=lambda info: info.name)
+def test_what_is_chosen_keeps_within_the_limits_of_a_device(info: DeviceInfo, width: int, part: Part) -> None:
+    tensor = Tensor((2, 4, 100, width), DType.f32, View(Buffer(0), row_major((2, 4, 100, width))))
+    call = AttentionCall((tensor, tensor, tensor), 0.0, (), ())
+    for dtype in (DType.f32, DType.f16):
+        for way in ways(info, dtype, call, part):
+            stored = {"out": "f32"} if part is FORWARD else {"results": "f32", "grad": "f32"}
+            binary = build_kernel(way.spec(part, call, 8, **stored))
+            assert binary.workgroup[0] <= info.limits.max_workgroup_invocations
+            assert binary.shared_bytes <= info.limits.shared_memory
+            assert binary.requirements <= info.features
