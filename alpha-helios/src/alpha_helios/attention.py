@@ -37,8 +37,10 @@ __all__ = [
 
 _MEASURED = 3
 """Ways that are measured when the device is tuned."""
-_CORES_FILLED = 256
-"""Workgroups of the larger kind from which on they are worth it: enough for all processors of a large device."""
+_WORKGROUPS_WANTED = 256
+"""Enough for all processors of a large device."""
+_LONG = 4
+"""Blocks of rows in a sequence: of n the last one sees n times the columns of the first, and half a block in vain."""
 _COLUMNS = 32
 """Keys, or for their gradients queries, that all subgroups of a workgroup meet at a time."""
 _MOST_COMPILED = 32
@@ -229,7 +231,8 @@ def _in_f32(info: DeviceInfo, width: int, part: Part) -> Sequence[Blocks]:
 
 
 def _on_matrices(info: DeviceInfo, dtype: str, pairs: int, rows: int, width: int, part: Part) -> Sequence[MatrixBlocks]:
-    """The largest block of rows first that leaves enough workgroups and does not have twice as many rows as needed."""
+    """The largest block of rows first that does not have twice as many as needed; for short sequences, of one matrix
+    for each subgroup."""
     sizes = [(4, 1), (2, 1), (1, 1)]
     if part is FORWARD and 2 * width <= _WIDEST:
         sizes.insert(0, (4, 2))
@@ -243,7 +246,13 @@ def _on_matrices(info: DeviceInfo, dtype: str, pairs: int, rows: int, width: int
         if found:
             break
     wanted = [one for one in found if one.rows < 2 * rows] or found[-1:]
-    return sorted(wanted, key=lambda one: pairs * -(-rows // one.rows) < _CORES_FILLED and one.tile.high > 1)
+    return sorted(wanted, key=lambda one: one.tile.high > 1 and not _is_long(pairs, rows, one))
+
+
+def _is_long(pairs: int, rows: int, blocks: MatrixBlocks) -> bool:
+    """Whether subgroups may well have two matrices of rows each: few of the scores that are computed are invisible, and
+    there are workgroups enough."""
+    return rows >= _LONG * blocks.rows and pairs * -(-rows // blocks.rows) >= _WORKGROUPS_WANTED
 
 
 def _fits(info: DeviceInfo, tile: PanelTile, width: int, part: Part) -> bool:

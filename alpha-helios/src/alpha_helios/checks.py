@@ -1,6 +1,7 @@
 """What the self-test computes: small things of every kind, with odd sizes, and what they should be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -161,12 +162,8 @@ def _short_product(dtype: DType) -> "Compute":
 
     def compute(backend: "Helios", rng: np.random.Generator) -> tuple[Array, Array]:
         a, b = _random(rng, 70, 90), _random(rng, 90, 75)
-        before = backend.matmul_dtype
-        backend.matmul_dtype = dtype
-        try:
+        with _products_of(backend, dtype):
             got = backend.download(backend.matmul(backend.upload(a), backend.upload(b)))
-        finally:
-            backend.matmul_dtype = before
         return got, a.astype(np.float64) @ b
 
     return compute
@@ -194,16 +191,43 @@ def _matrices(path: str) -> "Compute":
     return compute
 
 
+def _short_attention(dtype: DType) -> "Compute":
+    """Attention and its gradients with operands of 16 bits, of two heads with ragged ends."""
+
+    def compute(backend: "Helios", rng: np.random.Generator) -> tuple[Array, Array]:
+        arrays = [_random(rng, 1, 2, 70, 32) for _ in range(4)]
+        query, key, value, grad = (_stored(backend, array, dtype) for array in arrays)
+        with _products_of(backend, dtype):
+            out, log_sum_exp = backend.attention(query, key, value)
+            grads = backend.attention_grad(grad, query, key, value, out, log_sum_exp)
+        q, k, v, g = (backend.download(x).astype(np.float64) for x in (query, key, value, grad))
+        scores = q @ k.swapaxes(-1, -2) / np.sqrt(32)
+        scores[..., np.triu(np.ones((70, 70), bool), 1)] = -np.inf
+        weights = _softmax_of(scores)
+        slope = g @ v.swapaxes(-1, -2)
+        slope = weights * (slope - (slope * weights).sum(-1, keepdims=True)) / np.sqrt(32)
+        want = weights @ v, slope @ k, slope.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g
+        return np.array([backend.download(x) for x in (out, *grads)]), np.array(want)
+
+    return compute
+
+
 def _stored(backend: "Helios", array: Array, dtype: DType) -> Tensor:
     """Uploads f32 numbers that are stored in 16 bits."""
-    before = backend.matmul_dtype
-    backend.matmul_dtype = dtype
-    try:
+    with _products_of(backend, dtype):
         tensor = backend.activation(array.shape)
-    finally:
-        backend.matmul_dtype = before
     backend.assign(tensor, backend.upload(array))
     return tensor
+
+
+@contextmanager
+def _products_of(backend: "Helios", dtype: DType) -> Iterator[None]:
+    """Computes products of 16-bit operands for a while, although nobody knows yet whether the device does it right."""
+    before, backend.matmul_dtype = backend.matmul_dtype, dtype
+    try:
+        yield
+    finally:
+        backend.matmul_dtype = before
 
 
 def _bytes(backend: "Helios", rng: np.random.Generator) -> tuple[Array, Array]:
@@ -232,7 +256,10 @@ CHECKS = (
     Check("16bit", "rounding to bf16", _rounded(DType.bf16), 0.0),
     Check("16bit", "a product of f16", _short_product(DType.f16), 2e-3),
     Check("16bit", "a product of bf16", _short_product(DType.bf16), 1.5e-2),
+    Check("16bit", "attention in bf16", _short_attention(DType.bf16), 1.5e-2),
     Check("coop", "a product by matrices", _matrices("coop"), 1e-4),
+    Check("coop", "attention by matrices of f16", _short_attention(DType.f16), 2e-3),
+    Check("coop", "attention by matrices of bf16", _short_attention(DType.bf16), 1.5e-2),
     Check("coop2", "a product by matrices", _matrices("coop2"), 1e-4),
     Check("8bit", "a product with weights in bytes", _bytes),
 )

@@ -3,11 +3,12 @@
 See `attention` for the method.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 from alpha_helios.grid import linear_group
 from alpha_helios.kernels.access import elements
-from alpha_helios.kernels.attention_panel import FACTORS, GROUP, WORDS, Panel, PanelTile, Strip, among
+from alpha_helios.kernels.attention_panel import GROUP, WORDS, Factors, Following, Panel, PanelTile, Strip, among
 from alpha_helios.kernels.attention_tile import Dropout, Heads, Scores, power
 from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.spirv.kernel import Kernel
@@ -59,105 +60,116 @@ def attention_coop(
     pair, first = index // blocks, (blocks - 1 - index % blocks) * tile.rows
     batch, head = pair // heads, pair % heads
     drops = Dropout.of(k, whole, sequences, step, batch)
-    older, last = keys - queries, keys - 1
 
-    pitch, padded = tile.pitch(width), tile.padded(width)
+    step_words = tile.columns * tile.pitch(width)
     pool = k.shared(WORDS, tile.words(width, panels=2, strips=1))
+    panels = [Panel(k, pool, place * step_words, tile.columns, tile, width, lanes) for place in range(2)]
+    strip, factors = Strip(k, pool, 2 * step_words, tile), Factors.of(k, tile, dtype, unrolled=unrolled)
     questions = Panel(k, pool, 0, tile.rows, tile, width, lanes)
-    panels = [Panel(k, pool, place * tile.columns * pitch, tile.columns, tile, width, lanes) for place in range(2)]
-    strip = Strip(k, pool, 2 * tile.columns * pitch, tile)
-    own = first + k.subgroup_id * tile.strip_rows
-    mine = [own + row for row in strip.rows]
-
-    factor, fragment = FACTORS[dtype], tile.fragment
-    left, right = k.coop_matrix(factor, fragment.m, fragment.k, "a"), k.coop_matrix(factor, fragment.k, fragment.n, "b")
-    total = k.coop_matrix(f32, fragment.m, fragment.n, "accumulator")
     questions.put(questions.fetch(query_heads.rows(batch, head), first, queries - 1, dtype))
     k.barrier()
-    asked = [
-        [
-            questions.matrix(left, k.subgroup_id * tile.strip_rows + high * fragment.m, d)
-            for d in range(0, padded, fragment.k)
-        ]
-        for high in range(tile.high)
-    ]
+    asked = factors.own(questions)
     met = key_heads.rows(batch, head), value_heads.rows(batch, head)
-    following = [
-        [k.variable(part) for part in panel.fetch(rows, k.constant(i32, 0), last, dtype)]
-        for panel, rows in zip(panels, met, strict=True)
-    ]
-    largest = [k.variable(_LEAST, f32) for _ in mine]
-    totals = [k.variable(0.0, f32) for _ in mine]
-    mixed = [[k.coop_variable(k.coop_fill(total, 0)) for _ in range(0, padded, fragment.n)] for _ in range(tile.high)]
+    following = Following(k, panels, met, k.constant(i32, 0), keys - 1, dtype)
+    own = first + k.subgroup_id * tile.strip_rows
+    softmax = _Softmax(k, strip, scores, drops, [own + row for row in strip.rows], head, queries, keys)
+    mixed = factors.sums(width)
 
-    with k.range_(0, k.minimum(first + tile.rows, queries) + older, tile.columns) as start:
+    with k.range_(0, k.minimum(first + tile.rows, queries) + (keys - queries), tile.columns) as start:
         k.barrier()
-        for panel, rows, parts in zip(panels, met, following, strict=True):
-            panel.put(parts)
-            for variable, part in zip(parts, panel.fetch(rows, start + tile.columns, last, dtype), strict=True):
-                variable.value = part
+        following.put(start + tile.columns)
         k.barrier()
-        with k.range_(0, tile.columns, fragment.n, unroll=unrolled) as column:
-            sums = [k.coop_fill(total, 0) for _ in range(tile.high)]
-            for d in range(0, padded, fragment.k):
-                other = panels[0].matrix(right, column, d, "column")
-                sums = [
-                    k.coop_muladd(line[d // fragment.k], other, sum_) for line, sum_ in zip(asked, sums, strict=True)
-                ]
-            for high, sum_ in enumerate(sums):
-                strip.store(sum_, high, column)
+        factors.multiply(asked, panels[0], strip)
         k.subgroup_barrier()
-        weighed: list[list[list[Value]]] = []
-        changes: list[Value] = []
-        for n, (row, i) in enumerate(zip(strip.rows, mine, strict=True)):
-            groups = []
-            for group, numbers in zip(strip.groups, strip.numbers(row), strict=True):
-                j = start + group * GROUP
-                capped = [scores.score(k, number)[0] for number in numbers]
-                groups.append([k.select(j + c <= i + older, one, float("-inf")) for c, one in enumerate(capped)])
-            top = reduce(k.maximum, (one for group in groups for one in group))
-            top = among(k, strip.members, k.maximum, top)
-            before = largest[n].value
-            now = k.select(top > before + _SLACK, top, before)
-            change = power(k, before - now)
-            weights = [[power(k, one - now) for one in group] for group in groups]
-            largest[n].value = now
-            totals[n].value = reduce(
-                lambda a, b: a + b, (one for group in weights for one in group), totals[n].value * change
-            )
-            if drops is not None:
-                line = k.convert(head * queries + i, i64) * k.convert(keys, i64)
-                for group, numbers in zip(strip.groups, weights, strict=True):
-                    for half in (0, 4):
-                        number = line + k.convert(start + group * GROUP + half, i64)
-                        masks = drops.masks(k, number, 4)
-                        numbers[half : half + 4] = [a * b for a, b in zip(numbers[half : half + 4], masks, strict=True)]
-            weighed.append(weights)
-            changes.append(change)
+        weights, changes, anew = softmax.weights(start)
         k.subgroup_barrier()
-        anew = k.subgroup_any(reduce(lambda a, b: a | b, (change != 1.0 for change in changes)))
-        for row, weights in zip(strip.rows, weighed, strict=True):
-            strip.write(row, weights, dtype)
+        for row, groups in zip(strip.rows, weights, strict=True):
+            strip.write(row, groups, dtype)
         with k.if_(anew):
             for row, change in zip(strip.rows, changes, strict=True):
                 strip.spread(row, change)
         k.subgroup_barrier()  # in no branch: some devices have the whole workgroup wait here
         with k.if_(anew):
             strip.scale(mixed)
-        with k.range_(0, tile.columns, fragment.k, unroll=unrolled) as column:
-            seen = [strip.weights(left, high, column) for high in range(tile.high)]
-            for d in range(0, padded, fragment.n):
-                other = panels[1].matrix(right, column, d)
-                for weights_, line_ in zip(seen, mixed, strict=True):
-                    line_[d // fragment.n].value = k.coop_muladd(weights_, other, line_[d // fragment.n].value)
+        factors.mix(strip, panels[1], mixed)
 
     k.subgroup_barrier()
     entries = log_sum_exp + k.convert(pair, i64) * k.convert(queries, i64)
-    for row, i, top_, total_ in zip(strip.rows, mine, largest, totals, strict=True):
-        sum_of_weights = among(k, strip.members, lambda a, b: a + b, total_.value)
-        strip.spread(row, reciprocal(k, sum_of_weights))
+    for row, i, total, logarithm in softmax.results():
+        strip.spread(row, reciprocal(k, total))
         with k.if_((i < queries) & (strip.member == 0)):
-            entries[i] = k.fma(top_.value, _LN2, log(k, sum_of_weights))
+            entries[i] = logarithm
     k.subgroup_barrier()
     strip.scale(mixed)
     strip.copy(mixed, out_heads.rows(batch, head), own, queries, width, lanes)
+
+
+class _Softmax:
+    """The largest score so far of each row of an invocation, and the sum of the weights; see `attention`.
+
+    What scores are compared with lags behind the largest by up to `_SLACK`, so that sums are seldom scaled anew.
+    """
+
+    def __init__(
+        self,
+        k: Kernel,
+        strip: Strip,
+        scores: Scores,
+        drops: Dropout | None,
+        rows: Sequence[Value],
+        head: Value,
+        queries: Value,
+        keys: Value,
+    ) -> None:
+        self._k, self._strip, self._scores, self._drops, self._rows = k, strip, scores, drops, rows
+        self._older, self._keys, self._head_row = keys - queries, k.convert(keys, i64), head * queries
+        self._largest = [k.variable(_LEAST, f32) for _ in rows]
+        self._totals = [k.variable(0.0, f32) for _ in rows]
+
+    def weights(self, start: Value) -> tuple[list[list[list[Value]]], list[Value], Value]:
+        """Reads the scores of keys from `start` on. Returns the weights, by row and group, what the sums of each row
+        are to be multiplied with, and whether any of the subgroup's are."""
+        k, weights, changes, moves = self._k, [], [], []
+        for n, row in enumerate(self._strip.rows):
+            scores = self._row_scores(start, n, row)
+            top = among(
+                k, self._strip.members, k.maximum, reduce(k.maximum, (one for group in scores for one in group))
+            )
+            before = self._largest[n].value
+            moved = top > before + _SLACK
+            now = k.select(moved, top, before)
+            change = power(k, before - now)
+            groups = [[power(k, one - now) for one in group] for group in scores]
+            self._largest[n].value = now
+            self._totals[n].value = reduce(
+                lambda a, b: a + b, (one for group in groups for one in group), self._totals[n].value * change
+            )
+            weights.append([self._dropped(start, n, place, group) for place, group in enumerate(groups)])
+            changes.append(change)
+            moves.append(moved)
+        return weights, changes, k.subgroup_any(reduce(lambda a, b: a | b, moves))
+
+    def results(self) -> Iterator[tuple[Value, Value, Value, Value]]:
+        """Gives each row, its query, the sum of its weights, and log_sum_exp."""
+        k, strip = self._k, self._strip
+        for row, i, largest, total in zip(strip.rows, self._rows, self._largest, self._totals, strict=True):
+            whole = among(k, strip.members, lambda a, b: a + b, total.value)
+            yield row, i, whole, k.fma(largest.value, _LN2, log(k, whole))
+
+    def _row_scores(self, start: Value, n: int, row: Value) -> list[list[Value]]:
+        """Returns the scores of a row by group, -inf where a key is not visible."""
+        k, scores = self._k, []
+        for group, numbers in zip(self._strip.groups, self._strip.numbers(row), strict=True):
+            visible = self._rows[n] + self._older - (start + group * GROUP)  # the last one of the group
+            capped = [self._scores.score(k, number)[0] for number in numbers]
+            scores.append([k.select(visible >= c, one, float("-inf")) for c, one in enumerate(capped)])
+        return scores
+
+    def _dropped(self, start: Value, n: int, place: int, group: list[Value]) -> list[Value]:
+        """Returns the weights of a group after dropout."""
+        if self._drops is None:
+            return group
+        k, first = self._k, start + self._strip.groups[place] * GROUP
+        number = k.convert(self._head_row + self._rows[n], i64) * self._keys + k.convert(first, i64)
+        masks = [mask for half in (0, 4) for mask in self._drops.masks(k, number + half, 4)]
+        return [weight * mask for weight, mask in zip(group, masks, strict=True)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from alpha_helios.grid import linear_group
 from alpha_helios.kernels.access import elements
-from alpha_helios.kernels.attention_panel import FACTORS, GROUP, WORDS, Panel, PanelTile, Strip
+from alpha_helios.kernels.attention_panel import GROUP, WORDS, Factors, Following, Panel, PanelTile, Strip
 from alpha_helios.kernels.attention_tile import LOG2_E, Dropout, Heads, Scores
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.types import f32, i32, i64
@@ -75,81 +75,146 @@ def attention_grad_coop(
         own_rows, met_rows = (of_query, of_grad), (of_key, of_value)
         begin, stop = k.constant(i32, 0), k.minimum(first + tile.rows, queries) + older
 
-    pitch, padded, fragment = tile.pitch(width), tile.padded(width), tile.fragment
+    step_words = tile.columns * tile.pitch(width)
     pool = k.shared(WORDS, tile.words(width, panels=2, strips=2))
-    block_words = tile.columns * pitch
-    panels = [Panel(k, pool, place * block_words, tile.columns, tile, width, lanes) for place in range(2)]
-    strips = [Strip(k, pool, 2 * block_words + place * tile.rows * tile.strip_pitch, tile) for place in range(2)]
-    own = first + k.subgroup_id * tile.strip_rows
-    mine = [own + row for row in strips[0].rows]
-
-    factor = FACTORS[dtype]
-    left, right = k.coop_matrix(factor, fragment.m, fragment.k, "a"), k.coop_matrix(factor, fragment.k, fragment.n, "b")
-    total = k.coop_matrix(f32, fragment.m, fragment.n, "accumulator")
+    panels = [Panel(k, pool, place * step_words, tile.columns, tile, width, lanes) for place in range(2)]
+    strips = [Strip(k, pool, 2 * step_words + place * tile.rows * tile.strip_pitch, tile) for place in range(2)]
+    factors = Factors.of(k, tile, dtype, unrolled=unrolled)
     held = []
     for rows in own_rows:
         panel = Panel(k, pool, 0, tile.rows, tile, width, lanes)
         k.barrier()
         panel.put(panel.fetch(rows, first, count - 1, dtype))
         k.barrier()
-        start_row = k.subgroup_id * tile.strip_rows
-        held.append([panel.matrix(left, start_row, d) for d in range(0, padded, fragment.k)])
-    following = [
-        [k.variable(part) for part in panel.fetch(rows, begin, others - 1, dtype)]
-        for panel, rows in zip(panels, met_rows, strict=True)
-    ]
-    of_own = [] if of_keys else [per_query(i) for i in mine]
+        held.append(factors.own(panel))
+    following = Following(k, panels, met_rows, begin, others - 1, dtype)
+    own = first + k.subgroup_id * tile.strip_rows
+    slopes = _Slopes(k, strips, scores, drops, [own + row for row in strips[0].rows], head, queries, keys)
     of_met = _OfQueries(k, tile, per_query) if of_keys else None
-    sums = [[k.coop_variable(k.coop_fill(total, 0)) for _ in range(0, padded, fragment.n)] for _ in targets]
+    of_own = [] if of_keys else [per_query(i) for i in slopes.rows]
+    sums = [factors.sums(width) for _ in targets]
 
     with k.range_(begin, stop, tile.columns) as start:
         k.barrier()
-        for panel, rows, parts in zip(panels, met_rows, following, strict=True):
-            panel.put(parts)
-            for variable, part in zip(parts, panel.fetch(rows, start + tile.columns, others - 1, dtype), strict=True):
-                variable.value = part
+        following.put(start + tile.columns)
         if of_met is not None:
             of_met.put(start)
         k.barrier()
-        with k.range_(0, tile.columns, fragment.n, unroll=unrolled) as column:
-            for strip, panel, line in zip(strips, panels, held, strict=True):
-                sum_ = k.coop_fill(total, 0)
-                for d, factor_ in zip(range(0, padded, fragment.k), line, strict=True):
-                    sum_ = k.coop_muladd(factor_, panel.matrix(right, column, d, "column"), sum_)
-                strip.store(sum_, 0, column)
+        for strip, panel, mine in zip(strips, panels, held, strict=True):
+            factors.multiply(mine, panel, strip)
         k.subgroup_barrier()
-        made: list[tuple[list[list[Value]], list[list[Value]]]] = []
-        for n, (row, this) in enumerate(zip(strips[0].rows, mine, strict=True)):
-            slopes: list[list[Value]] = []
-            dropped: list[list[Value]] = []
-            both = [strip.numbers(row) for strip in strips]
-            for group, dots, dweights in zip(strips[0].groups, *both, strict=True):
-                columns = [start + (group * GROUP + c) for c in range(GROUP)]
-                masks = _masks(k, drops, head * queries, keys, this, columns, of_keys, strips[0].members)
-                of_columns = of_met.numbers(group) if of_met is not None else [of_own[n]] * GROUP
-                found = []
-                for c, other in enumerate(columns):
-                    i, j = (other, this) if of_keys else (this, other)
-                    visible = (j <= i + older) & (i < queries) if of_keys else j <= i + older
-                    found.append(scores.gradient(k, dots[c], dweights[c], of_columns[c], masks[c], visible))
-                slopes.append([one for one, _ in found])
-                dropped.append([one for _, one in found])
-            made.append((slopes, dropped))
+        made = slopes.of_columns(start, of_met) if of_met is not None else slopes.of_rows(start, of_own)
         k.subgroup_barrier()
-        for row, values in zip(strips[0].rows, made, strict=True):
-            for strip, groups in zip(strips, values[: len(targets)], strict=False):
-                strip.write(row, groups, dtype)
+        for row, groups in zip(strips[0].rows, made, strict=True):
+            for place, strip in enumerate(strips[: len(targets)]):
+                strip.write(row, [[both[place] for both in group] for group in groups], dtype)
         k.subgroup_barrier()
-        with k.range_(0, tile.columns, fragment.k, unroll=unrolled) as column:
-            for strip, panel, line_ in zip(strips, panels, sums, strict=False):
-                weights = strip.weights(left, 0, column)
-                for n, one in enumerate(line_):
-                    one.value = k.coop_muladd(weights, panel.matrix(right, column, n * fragment.n), one.value)
+        for strip, panel, total in zip(strips, panels, sums, strict=False):
+            factors.mix(strip, panel, total)
 
-    for one in sums[0]:
+    for one in sums[0][0]:
         one.value = one.value * width_scale
-    for tensor, line_ in zip(target_heads, sums, strict=True):
-        strips[0].copy([line_], tensor.rows(batch, head), own, count, width, lanes)
+    for tensor, total in zip(target_heads, sums, strict=True):
+        strips[0].copy(total, tensor.rows(batch, head), own, count, width, lanes)
+
+
+Both = tuple[Value, Value]
+
+
+class _Slopes:
+    """dS, and weights after dropout, of the rows of an invocation."""
+
+    def __init__(
+        self,
+        k: Kernel,
+        strips: Sequence[Strip],
+        scores: Scores,
+        drops: Dropout | None,
+        rows: Sequence[Value],
+        head: Value,
+        queries: Value,
+        keys: Value,
+    ) -> None:
+        self._k, self._strips, self._scores, self._drops = k, strips, scores, drops
+        self.rows = rows
+        self._queries, self._older, self._keys = queries, keys - queries, k.convert(keys, i64)
+        self._head_row = head * queries
+
+    def of_rows(self, start: Value, of_own: Sequence[Both]) -> list[list[list[Both]]]:
+        """Of queries, whose numbers are `of_own`, and keys from `start` on; by row and group."""
+
+        def group(n: int, columns: Sequence[Value], dots: Sequence[Value], dweights: Sequence[Value]) -> list[Both]:
+            k, i, masks = self._k, self.rows[n], self._key_masks(self.rows[n], columns)
+            visible = i + self._older - columns[0]  # the last one of the group
+            return [
+                self._scores.gradient(k, dots[c], dweights[c], of_own[n], masks[c], visible >= c) for c in range(GROUP)
+            ]
+
+        return self._groups(start, lambda n, place, columns, dots, dweights: group(n, columns, dots, dweights))
+
+    def of_columns(self, start: Value, of_met: "_OfQueries") -> list[list[list[Both]]]:
+        """Of keys and queries from `start` on, whose numbers are `of_met`; by row and group."""
+
+        def group(
+            n: int, place: Value, columns: Sequence[Value], dots: Sequence[Value], dweights: Sequence[Value]
+        ) -> list[Both]:
+            k, j, numbers = self._k, self.rows[n], of_met.numbers(place)
+            masks = self._query_masks(j, columns)
+            return [
+                self._scores.gradient(
+                    k,
+                    dots[c],
+                    dweights[c],
+                    numbers[c],
+                    masks[c],
+                    (j <= columns[c] + self._older) & (columns[c] < self._queries),
+                )
+                for c in range(GROUP)
+            ]
+
+        return self._groups(start, group)
+
+    def _groups(
+        self,
+        start: Value,
+        make: Callable[[int, Value, Sequence[Value], Sequence[Value], Sequence[Value]], list[Both]],
+    ) -> list[list[list[Both]]]:
+        """Reads products and gradients of weights row by row; `make` gets a row, a group, its columns and those two."""
+        found = []
+        for n, row in enumerate(self._strips[0].rows):
+            dots, dweights = (strip.numbers(row) for strip in self._strips)
+            found.append(
+                [
+                    make(n, group, [start + (group * GROUP + c) for c in range(GROUP)], dots[place], dweights[place])
+                    for place, group in enumerate(self._strips[0].groups)
+                ]
+            )
+        return found
+
+    def _key_masks(self, i: Value, columns: Sequence[Value]) -> Sequence[Value | None]:
+        """Returns the masks of a query and 8 keys."""
+        if self._drops is None:
+            return [None] * GROUP
+        k, drops = self._k, self._drops
+        number = k.convert(self._head_row + i, i64) * self._keys + k.convert(columns[0], i64)
+        return [mask for half in (0, 4) for mask in drops.masks(k, number + half, 4)]
+
+    def _query_masks(self, j: Value, columns: Sequence[Value]) -> Sequence[Value | None]:
+        """Returns the masks of a key and 8 queries. Neighbouring keys share the words of a counter, if they can."""
+        if self._drops is None:
+            return [None] * GROUP
+        k, drops = self._k, self._drops
+        lines = [k.convert(self._head_row + i, i64) * self._keys for i in columns]
+        if not drops.whole:
+            return [mask for line in lines for mask in drops.masks(k, line + k.convert(j, i64), 1)]
+        masks: list[Value] = []
+        place = j & 3
+        for half in (0, 4):
+            # Invocations with 4 neighbouring keys draw the words for a column each, and exchange them.
+            line = k.convert(self._head_row + (columns[half] + place), i64) * self._keys
+            words = drops.words(k, k.convert((line + k.convert(j - place, i64)) >> 2, i32))
+            masks += [drops.mask(k, word) for word in _exchanged(k, words, place, self._strips[0].members)]
+        return masks
 
 
 class _OfQueries:
@@ -172,36 +237,6 @@ class _OfQueries:
         """Reads the numbers of 8 queries."""
         first, second = self._shared
         return [(first[group * GROUP + c], second[group * GROUP + c]) for c in range(GROUP)]
-
-
-def _masks(
-    k: Kernel,
-    drops: Dropout | None,
-    head_row: Value,
-    keys: Value,
-    this: Value,
-    columns: Sequence[Value],
-    of_keys: bool,
-    members: int,
-) -> Sequence[Value | None]:
-    """Returns the masks of 8 columns of a row; neighbouring keys share the words of a counter."""
-    if drops is None:
-        return [None] * GROUP
-    wide = k.convert(keys, i64)
-    if not of_keys:
-        first = k.convert(head_row + this, i64) * wide
-        return [mask for half in (0, 4) for mask in drops.masks(k, first + k.convert(columns[half], i64), 4)]
-    if not drops.whole:
-        numbers = [k.convert(head_row + i, i64) * wide + k.convert(this, i64) for i in columns]
-        return [mask for number in numbers for mask in drops.masks(k, number, 1)]
-    masks: list[Value] = []
-    place = this & 3
-    for half in (0, 4):
-        # Invocations with 4 neighbouring keys draw the words for a column each, and exchange them.
-        number = k.convert(head_row + (columns[half] + place), i64) * wide + k.convert(this - place, i64)
-        words = _exchanged(k, drops.words(k, k.convert(number >> 2, i32)), place, members)
-        masks += [drops.mask(k, word) for word in words]
-    return masks
 
 
 def _exchanged(k: Kernel, words: Sequence[Value], place: Value, apart: int) -> list[Value]:

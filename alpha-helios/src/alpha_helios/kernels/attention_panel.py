@@ -19,13 +19,13 @@ from alpha_helios.spirv.place import Indexed, Variable
 from alpha_helios.spirv.types import Type, bf16, f16, f32, i32, vector
 from alpha_helios.spirv.value import Value
 
-__all__ = ["FACTORS", "GROUP", "WORDS", "Panel", "PanelTile", "Strip", "among"]
+__all__ = ["GROUP", "WORDS", "Factors", "Following", "Panel", "PanelTile", "Strip", "among"]
 
 GROUP = 8
 """Neighbours in 16 bits that are moved together: 16 bytes."""
 WORDS = vector(i32, 4)
 """16 bytes as shared memory holds them, whatever they are."""
-FACTORS: dict[str, Type] = {"f16": f16, "bf16": bf16}
+COMPONENTS: dict[str, Type] = {"f16": f16, "bf16": bf16}
 """Components of the factors of products, by the name of the dtype."""
 
 
@@ -223,6 +223,80 @@ class Strip:
                 for lane in range(0, 4, min(lanes, 4)):
                     with k.if_((first + row < count) & (d + lane < width)):
                         here.store(d + lane, value if lanes > 1 else value[lane])
+
+
+@attrs.frozen
+class Factors:
+    """Products of matrices: of what a subgroup has with what all meet."""
+
+    k: Kernel
+    tile: PanelTile
+    left: MatrixType
+    right: MatrixType
+    total: MatrixType
+    unrolled: bool
+    """Whether the driver is asked for code without loops."""
+
+    @classmethod
+    def of(cls, k: Kernel, tile: PanelTile, dtype: str, *, unrolled: bool) -> "Factors":
+        one, component = tile.fragment, COMPONENTS[dtype]
+        left, right = k.coop_matrix(component, one.m, one.k, "a"), k.coop_matrix(component, one.k, one.n, "b")
+        return cls(k, tile, left, right, k.coop_matrix(f32, one.m, one.n, "accumulator"), unrolled)
+
+    def sums(self, width: int) -> list[list[MatrixVariable]]:
+        """Makes sums for the rows of a subgroup, which are 0."""
+        columns = range(0, self.tile.padded(width), self.tile.fragment.n)
+        return [[self.k.coop_variable(self.k.coop_fill(self.total, 0)) for _ in columns] for _ in range(self.tile.high)]
+
+    def own(self, panel: Panel) -> list[list[Matrix]]:
+        """Reads the rows of the subgroup from a panel of all."""
+        first = self.k.subgroup_id * self.tile.strip_rows
+        numbers = range(0, panel.groups * GROUP, self.tile.fragment.k)
+        return [
+            [panel.matrix(self.left, first + high * self.tile.fragment.m, d) for d in numbers]
+            for high in range(self.tile.high)
+        ]
+
+    def multiply(self, rows: Sequence[Sequence[Matrix]], panel: Panel, strip: Strip) -> None:
+        """Writes products of the subgroup's rows with those of a panel to a strip."""
+        k, fragment = self.k, self.tile.fragment
+        with k.range_(0, self.tile.columns, fragment.n, unroll=self.unrolled) as column:
+            sums = [k.coop_fill(self.total, 0) for _ in rows]
+            for n in range(len(rows[0])):
+                other = panel.matrix(self.right, column, n * fragment.k, "column")
+                sums = [k.coop_muladd(line[n], other, sum_) for line, sum_ in zip(rows, sums, strict=True)]
+            for high, sum_ in enumerate(sums):
+                strip.store(sum_, high, column)
+
+    def mix(self, strip: Strip, panel: Panel, sums: Sequence[Sequence[MatrixVariable]]) -> None:
+        """Adds the rows of a panel, multiplied with the weights in a strip."""
+        k, fragment = self.k, self.tile.fragment
+        with k.range_(0, self.tile.columns, fragment.k, unroll=self.unrolled) as column:
+            weights = [strip.weights(self.left, high, column) for high in range(len(sums))]
+            for n in range(len(sums[0])):
+                other = panel.matrix(self.right, column, n * fragment.n)
+                for factor, line in zip(weights, sums, strict=True):
+                    line[n].value = k.coop_muladd(factor, other, line[n].value)
+
+
+class Following:
+    """Panels of rows that all subgroups meet, read from memory one block ahead."""
+
+    def __init__(
+        self, k: Kernel, panels: Sequence[Panel], rows: Sequence[Rows], start: Value, last: Value, dtype: str
+    ) -> None:
+        self._panels, self._rows, self._last, self._dtype = panels, rows, last, dtype
+        self._held = [
+            [k.variable(part) for part in panel.fetch(one, start, last, dtype)]
+            for panel, one in zip(panels, rows, strict=True)
+        ]
+
+    def put(self, following: Value) -> None:
+        """Writes the panels, and begins to read those of the rows from `following` on."""
+        for panel, rows, held in zip(self._panels, self._rows, self._held, strict=True):
+            panel.put(held)
+            for variable, part in zip(held, panel.fetch(rows, following, self._last, self._dtype), strict=True):
+                variable.value = part
 
 
 def among(k: Kernel, members: int, combine: Callable[[Value, Value], Value], value: Value) -> Value:
