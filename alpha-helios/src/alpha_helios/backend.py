@@ -21,8 +21,10 @@ from alpha_helios.program import HeliosProgram
 from alpha_helios.selftest import ensure_values
 from alpha_helios.tuner import Tuner
 from alpha_helios.vulkan.device import Device
+from alpha_helios.vulkan.device_info import DeviceInfo
+from alpha_helios.vulkan.settings import memory_limit
 
-__all__ = ["Helios"]
+__all__ = ["Helios", "allowed_bytes"]
 
 _MATMUL_DTYPES = (DType.f32, DType.f16, DType.bf16)
 
@@ -55,7 +57,7 @@ class Helios(HeliosOps):
 
     @property
     def memory_bytes(self) -> int | None:
-        return self.info.memory_bytes
+        return allowed_bytes(self.info)
 
     @property
     def description(self) -> str:
@@ -128,3 +130,9 @@ class Helios(HeliosOps):
     def close(self) -> None:
         self.queue.flush()
         self.device.close()
+
+
+def allowed_bytes(info: DeviceInfo) -> int:
+    """Returns how much memory of a device tensors may take."""
+    limit = memory_limit()
+    return info.memory_bytes if limit is None else min(info.memory_bytes, limit)
