@@ -96,7 +96,7 @@ class Helios(HeliosOps):
         return (
             Knob(
                 "tune",
-                "1 measures the ways to compute a product, 0 lets a rule choose.",
+                "1 measures the ways to compute a product; 0 takes what was measured before, or a rule.",
                 int(self.tuner.measures),
                 (0, 1),
                 True,
@@ -105,7 +105,7 @@ class Helios(HeliosOps):
                 "queue",
                 "Launches outside of programs that are handed over at once.",
                 self.queue.most,
-                (16, 32, 64, 128, 256, 512),
+                (32, 128, 512),
                 False,
             ),
         )
