@@ -20,7 +20,7 @@ __all__ = ["attention_coop"]
 _LN2 = 0.6931471805599453
 _LEAST = -3.4028234663852886e38
 """Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
-_SLACK = 8.0
+_SLACK = 4.0
 """As an exponent of 2, how far scores may exceed what they are compared with before the sums are scaled anew."""
 
 
