@@ -53,7 +53,11 @@ class Helios(HeliosOps):
         self.matmul_dtype = DType.f32
         self.tracer: list[Span] | None = None
         if self.device.computes:
-            ensure_values(self)
+            try:
+                ensure_values(self)
+            except BaseException:
+                self.device.close()
+                raise
 
     @property
     def memory_bytes(self) -> int | None:
