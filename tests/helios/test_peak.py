@@ -83,11 +83,11 @@ def test_knobs_are_what_they_say(helios: Helios) -> None:
     assert (queue.name, queue.value, queue.changes_results) == ("queue", 128, False)
     submitted: list[int] = []
     try:
-        for most in (16, 128):
+        for most in (32, 128):
             helios.set_knob("queue", most)
             helios.queue.flush()
             before, x = helios.device.submitted, helios.upload(np.ones(8, np.float32))
-            for _ in range(64):
+            for _ in range(120):
                 x = helios.mul(x, 1.5)
             submitted.append(helios.device.submitted - before)
         helios.set_knob("tune", 1)
@@ -97,7 +97,7 @@ def test_knobs_are_what_they_say(helios: Helios) -> None:
     finally:
         helios.set_knob("queue", 128)
         helios.set_knob("tune", tune.value)
-    assert submitted[0] >= submitted[1] + 3
+    assert submitted[0] >= submitted[1] + 2
     assert [knob.value for knob in helios.knobs] == [tune.value, 128]
 
 

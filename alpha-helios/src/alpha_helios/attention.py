@@ -45,6 +45,10 @@ _COLUMNS = 32
 """Keys, or for their gradients queries, that all subgroups of a workgroup meet at a time."""
 _MOST_COMPILED = 32
 """Products of matrices in the code for a device that computes on the processor: each takes it half a second."""
+_FEW_NUMBERS = 64
+"""Of a head: for so many there are registers enough to hold rows that come next, and own ones beside sums."""
+_MOST_DOUBLED = 32
+"""Invocations of a subgroup that may have two matrices of rows; in larger ones some devices hold factors twice."""
 _WIDEST = 128
 """Head on cooperative matrices: what a subgroup keeps of its rows is held in registers."""
 
@@ -67,6 +71,14 @@ class Part:
     @property
     def parameters(self) -> dict[str, Any]:
         return {} if self.of_keys is None else {"of_keys": self.of_keys}
+
+    def held(self, width: int) -> bool:
+        """Whether there are registers enough to hold a subgroup's own rows of heads."""
+        return self.of_keys is None or width <= _FEW_NUMBERS
+
+    def parameters_on_matrices(self, width: int) -> dict[str, Any]:
+        held = {} if self.of_keys is None else {"held": self.held(width)}
+        return {"ahead": width <= _FEW_NUMBERS, **held, **self.parameters}
 
 
 FORWARD = Part(attention, attention_coop, 2, 1, 1)
@@ -195,7 +207,7 @@ class MatrixBlocks:
             subgroup=self.tile.subgroup,
             lanes=GROUP if lanes % GROUP == 0 else 1,
             **call.parameters,
-            **part.parameters,
+            **part.parameters_on_matrices(call.width),
             **stored,
         )
 
@@ -234,7 +246,7 @@ def _on_matrices(info: DeviceInfo, dtype: str, pairs: int, rows: int, width: int
     """The largest block of rows first that does not have twice as many as needed; for short sequences, of one matrix
     for each subgroup."""
     sizes = [(4, 1), (2, 1), (1, 1)]
-    if part is FORWARD and 2 * width <= _WIDEST:
+    if part is FORWARD and width <= _FEW_NUMBERS and info.subgroup_size <= _MOST_DOUBLED:
         sizes.insert(0, (4, 2))
     found: list[MatrixBlocks] = []
     for fragment in fragments(info, dtype):
@@ -258,7 +270,7 @@ def _is_long(pairs: int, rows: int, blocks: MatrixBlocks) -> bool:
 def _fits(info: DeviceInfo, tile: PanelTile, width: int, part: Part) -> bool:
     """Whether a device has room for a tile."""
     limits = info.limits
-    nbytes = 16 * tile.words(width, 2, part.stages) + 8 * tile.columns
+    nbytes = 16 * tile.words(width, part.stages, 0 if part.held(width) else 2) + 8 * tile.columns
     if info.software and tile.compiled(width, part.products) > _MOST_COMPILED:
         return False
     return (

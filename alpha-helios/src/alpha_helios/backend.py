@@ -21,8 +21,10 @@ from alpha_helios.program import HeliosProgram
 from alpha_helios.selftest import ensure_values
 from alpha_helios.tuner import Tuner
 from alpha_helios.vulkan.device import Device
+from alpha_helios.vulkan.device_info import DeviceInfo
+from alpha_helios.vulkan.settings import memory_limit
 
-__all__ = ["Helios"]
+__all__ = ["Helios", "allowed_bytes"]
 
 _MATMUL_DTYPES = (DType.f32, DType.f16, DType.bf16)
 
@@ -51,11 +53,15 @@ class Helios(HeliosOps):
         self.matmul_dtype = DType.f32
         self.tracer: list[Span] | None = None
         if self.device.computes:
-            ensure_values(self)
+            try:
+                ensure_values(self)
+            except BaseException:
+                self.device.close()
+                raise
 
     @property
     def memory_bytes(self) -> int | None:
-        return self.info.memory_bytes
+        return allowed_bytes(self.info)
 
     @property
     def description(self) -> str:
@@ -94,7 +100,7 @@ class Helios(HeliosOps):
         return (
             Knob(
                 "tune",
-                "1 measures the ways to compute a product, 0 lets a rule choose.",
+                "1 measures the ways to compute a product; 0 takes what was measured before, or a rule.",
                 int(self.tuner.measures),
                 (0, 1),
                 True,
@@ -103,7 +109,7 @@ class Helios(HeliosOps):
                 "queue",
                 "Launches outside of programs that are handed over at once.",
                 self.queue.most,
-                (16, 32, 64, 128, 256, 512),
+                (32, 128, 512),
                 False,
             ),
         )
@@ -128,3 +134,9 @@ class Helios(HeliosOps):
     def close(self) -> None:
         self.queue.flush()
         self.device.close()
+
+
+def allowed_bytes(info: DeviceInfo) -> int:
+    """Returns how much memory of a device tensors may take."""
+    limit = memory_limit()
+    return info.memory_bytes if limit is None else min(info.memory_bytes, limit)

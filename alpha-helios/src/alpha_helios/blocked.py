@@ -45,7 +45,7 @@ class Variant(ABC):
         """Returns about how long it takes."""
 
     def reads(self, problem: Problem, usual: Problem) -> bool:
-        """Whether operands may lie as in `problem`, for the bits that it gives if they are contiguous, as in `usual`."""
+        """Whether operands may lie as in `problem`, for the bits that contiguous ones, those of `usual`, give."""
         return True
 
 

@@ -3,11 +3,11 @@
 import attrs
 
 from alpha_core.errors import BackendError
-from alpha_helios.backend import Helios
+from alpha_helios.backend import Helios, allowed_bytes
 from alpha_helios.selftest import remembered, tuning_key
 from alpha_helios.vulkan.device_info import DeviceInfo, MemoryHeap
 from alpha_helios.vulkan.null_device import NULL_GPU, NullDevice
-from alpha_helios.vulkan.probe import choose_device
+from alpha_helios.vulkan.probe import choose_device, selected
 
 __all__ = ["load_planner", "planner"]
 
@@ -16,10 +16,15 @@ _BOUNDLESS = 1 << 60
 
 
 def load_planner() -> Helios:
-    """Opens a planner for the device of this machine, or for a GPU like those of today where there is none."""
+    """Opens a planner for the device of this machine, or for a GPU like those of today where there is none.
+
+    Raises `BackendError` if `ALPHA_HELIOS_DEVICE` asks for a device that is not there.
+    """
     try:
         return planner(choose_device())
     except BackendError:
+        if selected(None) is not None:
+            raise
         return planner(None)
 
 
@@ -27,8 +32,8 @@ def planner(info: DeviceInfo | None) -> Helios:
     """Opens a planner for a device."""
     gpu = attrs.evolve(NULL_GPU, name="a GPU like those of today") if info is None else info
     limits = attrs.evolve(gpu.limits, max_allocation=_BOUNDLESS)
-    device = NullDevice(attrs.evolve(gpu, heaps=(MemoryHeap(_BOUNDLESS, True),), limits=limits))
-    return Planner(device, None if info is None else info.memory_bytes)
+    device = NullDevice(attrs.evolve(gpu, heaps=(MemoryHeap(_BOUNDLESS, True),), limits=limits), limited=False)
+    return Planner(device, None if info is None else allowed_bytes(info))
 
 
 class Planner(Helios):

@@ -34,10 +34,10 @@ def ensure_values(backend: "Helios") -> None:
             try:
                 known[path] = _wrong(backend, path)
             except (DeviceLostError, DeviceTimeoutError) as error:
-                known[path] = error.message
+                if path != BASE:  # the next start does without it
+                    device.tuning.write(key, {**known, path: error.message})
                 raise BackendError(f"the self-test of `{path}` ended: {error.message}", hint=_without(path)) from error
-            finally:
-                device.tuning.write(key, known)
+            device.tuning.write(key, known)
         reason = known[path]
         if reason is not None and path == BASE:
             raise BackendError(

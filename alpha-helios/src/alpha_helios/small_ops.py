@@ -21,7 +21,7 @@ from alpha_core.recording.storage import Deferred, View, view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 
-__all__ = ["SmallOps"]
+__all__ = ["OnHost", "SmallOps"]
 
 
 class OnHost(Deferred):
@@ -61,8 +61,8 @@ class SmallOps(Helios):
     def routed(self, name: str, device_op: Callable[..., Any], arguments: Any, options: dict[str, Any]) -> Any:
         """Runs an op where it belongs."""
         given = [*_leaves((*arguments, *options.values()))]
-        tensors = [one for one in given if isinstance(one, Tensor)]
-        sizes = [one.size for one in tensors] or [one for one in given if isinstance(one, int)]
+        # Whole numbers too: shapes, and lengths of what is made.
+        sizes = (one.size if isinstance(one, Tensor) else one for one in given if isinstance(one, Tensor | int))
         elsewhere = (
             self.recorder is not None
             or self._inside

@@ -8,6 +8,7 @@ import pytest
 from tests.helios.attention.setups import Array, Setup, stored
 
 from alpha_core.dtype import DType
+from alpha_helios import attention
 from alpha_helios.attention import FORWARD, MatrixBlocks
 from alpha_helios.backend import Helios
 from alpha_helios.coop import fragments
@@ -91,6 +92,16 @@ def test_every_tile(place: int, short: Helios, monkeypatch: pytest.MonkeyPatch) 
     assert_near(results[0], setup.run(CpuRef(), rounded), BOUND[short.matmul_dtype])
     for first, second in zip(*results, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_rows_that_stay_in_shared_memory_give_the_bits_of_those_in_registers(
+    short: Helios, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = Setup(1, 2, 70, 75, 16)
+    want = run(short, setup, setup.draw())
+    monkeypatch.setattr(attention, "_FEW_NUMBERS", 8)
+    for mine, right in zip(run(short, setup, setup.draw()), want, strict=True):
+        np.testing.assert_array_equal(mine, right)
 
 
 def test_the_future_has_no_influence(short: Helios) -> None:

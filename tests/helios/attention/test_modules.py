@@ -53,7 +53,7 @@ def _on_matrices() -> Iterator[KernelSpec]:
         PARTS, FRAGMENTS, ((32, "bf16"), (64, "f16")), ((64, 8), (128, 8), (40, 1))
     ):
         high = 2 if part is FORWARD and width <= 64 else 1
-        tile = PanelTile(fragment, subgroup, 4, high, 32)
+        tile = PanelTile(fragment, subgroup, 4 if part.held(width) else 2, high, 32)
         if not tile.fits:
             continue
         yield KernelSpec.of(
@@ -66,7 +66,7 @@ def _on_matrices() -> Iterator[KernelSpec]:
             subgroup=subgroup,
             **_parameters(width, dtype if lanes == 8 else "f32", lanes == 1),
             **_stored(part, dtype),
-            **part.parameters,
+            **part.parameters_on_matrices(width),
         )
 
 

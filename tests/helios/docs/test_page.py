@@ -7,9 +7,10 @@ from pathlib import Path
 from tests.docs.pages import DOCS, ROOT, first_cells, section, text_of
 
 from alpha_helios.fast_paths import FAST_PATHS
+from alpha_helios.planner import planner
 
 PAGE = DOCS / "helios.md"
-SOURCES = (ROOT / "alpha-helios" / "src").rglob("*.py")
+SOURCES = sorted((ROOT / "alpha-helios" / "src").rglob("*.py"))
 VARIABLE = re.compile(r"ALPHA_(?:HELIOS_[A-Z_]+|FAIL_ON_SMOKE_TEST)")
 
 
@@ -26,6 +27,11 @@ def test_every_variable_and_no_other() -> None:
 
 def test_every_fast_path_and_no_other() -> None:
     assert first_cells(section(PAGE, "Fast paths and the self-test")) == {path.name for path in FAST_PATHS}
+
+
+def test_every_knob() -> None:
+    text = section(PAGE, "Finding out where time goes")
+    assert all(f"`{knob.name}`" in text for knob in planner(None).knobs)
 
 
 def test_the_readme_of_the_package_names_no_other_variable() -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from alpha_core.config import ModelConfig, RunConfig, TrainConfig
+from alpha_core.errors import BackendError
 from alpha_helios.backend import Helios
-from alpha_helios.planner import planner
+from alpha_helios.planner import load_planner, planner
 from alpha_helios.vulkan.null_device import NULL_GPU, NULL_MINIMUM
 from alpha_model import GPT, Activation
 from alpha_train.data import Batch
@@ -110,12 +111,19 @@ def test_a_plan_needs_neither_loader_nor_gpu(tmp_path: Path) -> None:
     assert planned["onHost"] is False
 
 
-def test_what_does_not_fit_is_planned_too() -> None:
+def test_a_device_that_is_asked_for_and_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALPHA_HELIOS_DEVICE", "no such device")
+    with pytest.raises(BackendError):
+        load_planner()
+
+
+def test_what_does_not_fit_is_planned_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALPHA_HELIOS_MEMORY_BYTES", str(1 << 30))
     small = attrs.evolve(NULL_GPU, heaps=NULL_MINIMUM.heaps)
     train = TrainConfig(batch_size=4096)
     model = attrs.evolve(MODEL, block_size=512)
     config = RunConfig(model=model, train=train)
     made = plan(config, Activation.builtin(model.activation), AdamW(train), backend=planner(small))
     assert made.planned is not None
-    assert made.planned.available == 2 << 30 < made.planned.peak
-    assert " of 2 GiB" in "\n".join(plan_lines(made))
+    assert made.planned.available == 1 << 30 < made.planned.peak
+    assert " of 1 GiB" in "\n".join(plan_lines(made))

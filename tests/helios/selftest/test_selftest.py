@@ -173,6 +173,18 @@ def test_a_device_that_is_lost_in_a_test_is_tested_without_the_path_next_time(
         assert softmax_error(opened()) < 1e-6
 
 
+def test_a_device_that_is_lost_without_any_path_is_tried_again(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(self: Team, operation: Any, values: Any) -> Any:
+        raise DeviceLostError("the device was lost")
+
+    with monkeypatch.context() as patch:
+        for name in ("_by_tree", "_by_subgroups"):
+            patch.setattr(Team, name, lost)
+        with pytest.raises(BackendError, match="the self-test of `base` ended: the device was lost"):
+            opened()
+    assert softmax_error(opened()) < 1e-6
+
+
 def test_memory_that_is_not_what_was_written_is_not_mapped(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     right = Staging.upload
 

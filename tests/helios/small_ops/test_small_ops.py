@@ -11,7 +11,7 @@ import pytest
 from alpha_core.dtype import DType
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
-from alpha_helios.small_ops import SmallOps
+from alpha_helios.small_ops import OnHost, SmallOps
 from alpha_tensor.cpu_ref.backend import CpuRef
 from alpha_testkit import BackendConformance
 
@@ -77,7 +77,9 @@ def test_one_large_tensor_takes_the_others_to_the_device(backend: SmallOps, laun
 
 def test_a_large_result_of_small_tensors_belongs_to_the_device(backend: SmallOps, launched: list[str]) -> None:
     row = backend.upload(values(8))
+    assert launched == []
     wide = backend.broadcast_to(row, (40, 8))
+    assert not isinstance(wide.storage, OnHost)
     np.testing.assert_array_equal(backend.download(backend.add(wide, wide)), 2 * np.broadcast_to(values(8), (40, 8)))
     assert launched != []
     assert backend.zeros((40, 8)).size == 320

@@ -20,7 +20,7 @@ __all__ = ["attention_coop"]
 _LN2 = 0.6931471805599453
 _LEAST = -3.4028234663852886e38
 """Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
-_SLACK = 8.0
+_SLACK = 4.0
 """As an exponent of 2, how far scores may exceed what they are compared with before the sums are scaled anew."""
 
 
@@ -30,6 +30,7 @@ def attention_coop(
     tile: PanelTile,
     dtype: str,
     unrolled: bool,
+    ahead: bool,
     width: int,
     lanes: int,
     out: str,
@@ -43,7 +44,8 @@ def attention_coop(
     """Computes what `attention` does, with the same arguments; `lanes` is 8 or 1.
 
     Queries, keys, values and weights are rounded to `dtype`. `unrolled` asks the driver for code without loops within a
-    block, which takes it long. Grid: a workgroup for each block of queries.
+    block, which takes it long; with `ahead` the next keys and values are held in registers. Grid: a workgroup for each
+    block of queries.
 
     Shared memory limits it: for each score it moves 12 bytes, and each subgroup reads all keys and values.
     """
@@ -62,7 +64,7 @@ def attention_coop(
     drops = Dropout.of(k, whole, sequences, step, batch)
 
     step_words = tile.columns * tile.pitch(width)
-    pool = k.shared(WORDS, tile.words(width, panels=2, strips=1))
+    pool = k.shared(WORDS, tile.words(width, strips=1, kept=0))
     panels = [Panel(k, pool, place * step_words, tile.columns, tile, width, lanes) for place in range(2)]
     strip, factors = Strip(k, pool, 2 * step_words, tile), Factors.of(k, tile, dtype, unrolled=unrolled)
     questions = Panel(k, pool, 0, tile.rows, tile, width, lanes)
@@ -70,14 +72,14 @@ def attention_coop(
     k.barrier()
     asked = factors.own(questions)
     met = key_heads.rows(batch, head), value_heads.rows(batch, head)
-    following = Following(k, panels, met, k.constant(i32, 0), keys - 1, dtype)
+    following = Following(k, panels, met, k.constant(i32, 0), keys - 1, dtype, ahead=ahead)
     own = first + k.subgroup_id * tile.strip_rows
     softmax = _Softmax(k, strip, scores, drops, [own + row for row in strip.rows], head, queries, keys)
     mixed = factors.sums(width)
 
     with k.range_(0, k.minimum(first + tile.rows, queries) + (keys - queries), tile.columns) as start:
         k.barrier()
-        following.put(start + tile.columns)
+        following.put(start)
         k.barrier()
         factors.multiply(asked, panels[0], strip)
         k.subgroup_barrier()

@@ -9,6 +9,7 @@ from alpha_helios.grid import linear_group
 from alpha_helios.kernels.access import elements
 from alpha_helios.kernels.attention_panel import GROUP, WORDS, Factors, Following, Panel, PanelTile, Strip
 from alpha_helios.kernels.attention_tile import LOG2_E, Dropout, Heads, Scores
+from alpha_helios.spirv.cooperative import Matrix
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.types import f32, i32, i64
 from alpha_helios.spirv.value import Value
@@ -23,6 +24,8 @@ def attention_grad_coop(
     tile: PanelTile,
     dtype: str,
     unrolled: bool,
+    ahead: bool,
+    held: bool,
     width: int,
     lanes: int,
     results: str,
@@ -34,12 +37,12 @@ def attention_grad_coop(
     dropout: bool,
     whole: bool,
 ) -> None:
-    """Computes what `attention_grad` does, with the same arguments; `lanes` is 8 or 1. `unrolled` is that of
-    `attention_coop`.
+    """Computes what `attention_grad` does, with the same arguments; `lanes` is 8 or 1. `unrolled` and `ahead` are
+    those of `attention_coop`.
 
-    Queries, keys, values, weights, `grad` and dS are rounded to `dtype`. A subgroup has the rows of one matrix: their
-    numbers stay in registers, as do the sums, which limits how many subgroups a processor has; next to that it is
-    shared memory, of which 24 bytes are moved for each score.
+    Queries, keys, values, weights, `grad` and dS are rounded to `dtype`. A subgroup has the rows of one matrix, which
+    are `held` in registers or stay in shared memory. Registers limit how many subgroups a processor has, for the sums
+    are there as well; next to that it is shared memory, of which 24 bytes are moved for each score.
     """
     targets = [elements(k, results) for _ in range(2 if of_keys else 1)]
     sources = [elements(k, stored, readonly=True) for stored in (grad, query, key, value)]
@@ -76,18 +79,20 @@ def attention_grad_coop(
         begin, stop = k.constant(i32, 0), k.minimum(first + tile.rows, queries) + older
 
     step_words = tile.columns * tile.pitch(width)
-    pool = k.shared(WORDS, tile.words(width, panels=2, strips=2))
+    pool = k.shared(WORDS, tile.words(width, strips=2, kept=0 if held else 2))
     panels = [Panel(k, pool, place * step_words, tile.columns, tile, width, lanes) for place in range(2)]
     strips = [Strip(k, pool, 2 * step_words + place * tile.rows * tile.strip_pitch, tile) for place in range(2)]
     factors = Factors.of(k, tile, dtype, unrolled=unrolled)
-    held = []
-    for rows in own_rows:
-        panel = Panel(k, pool, 0, tile.rows, tile, width, lanes)
+    kept = 2 * step_words + 2 * tile.rows * tile.strip_pitch
+    mine: list[Panel | list[list[Matrix]]] = []
+    for place, rows in enumerate(own_rows):
+        begins = 0 if held else kept + place * tile.rows * tile.pitch(width)
+        panel = Panel(k, pool, begins, tile.rows, tile, width, lanes)
         k.barrier()
         panel.put(panel.fetch(rows, first, count - 1, dtype))
         k.barrier()
-        held.append(factors.own(panel))
-    following = Following(k, panels, met_rows, begin, others - 1, dtype)
+        mine.append(factors.own(panel) if held else panel)
+    following = Following(k, panels, met_rows, begin, others - 1, dtype, ahead=ahead)
     own = first + k.subgroup_id * tile.strip_rows
     slopes = _Slopes(k, strips, scores, drops, [own + row for row in strips[0].rows], head, queries, keys)
     of_met = _OfQueries(k, tile, per_query) if of_keys else None
@@ -96,12 +101,12 @@ def attention_grad_coop(
 
     with k.range_(begin, stop, tile.columns) as start:
         k.barrier()
-        following.put(start + tile.columns)
+        following.put(start)
         if of_met is not None:
             of_met.put(start)
         k.barrier()
-        for strip, panel, mine in zip(strips, panels, held, strict=True):
-            factors.multiply(mine, panel, strip)
+        for strip, panel, ours in zip(strips, panels, mine, strict=True):
+            factors.multiply(ours, panel, strip)
         k.subgroup_barrier()
         made = slopes.of_columns(start, of_met) if of_met is not None else slopes.of_rows(start, of_own)
         k.subgroup_barrier()

@@ -84,10 +84,11 @@ class PanelTile:
         """Groups of 16 bytes from row to row of a strip."""
         return self.columns // 4 + 1
 
-    def words(self, width: int, panels: int, strips: int) -> int:
-        """Groups of 16 bytes for panels of columns and strips; before these, for the workgroup's own rows."""
+    def words(self, width: int, strips: int, kept: int) -> int:
+        """Groups of 16 bytes for two panels of columns, strips, and panels of the workgroup's own rows that are kept
+        there; at first there must be room for one of these."""
         pitch = self.pitch(width)
-        later = panels * self.columns * pitch + strips * self.rows * self.strip_pitch
+        later = 2 * self.columns * pitch + strips * self.rows * self.strip_pitch + kept * self.rows * pitch
         return max(later, self.rows * pitch)
 
 
@@ -250,21 +251,23 @@ class Factors:
 
     def own(self, panel: Panel) -> list[list[Matrix]]:
         """Reads the rows of the subgroup from a panel of all."""
-        first = self.k.subgroup_id * self.tile.strip_rows
-        numbers = range(0, panel.groups * GROUP, self.tile.fragment.k)
-        return [
-            [panel.matrix(self.left, first + high * self.tile.fragment.m, d) for d in numbers]
-            for high in range(self.tile.high)
-        ]
+        numbers = range(panel.groups * GROUP // self.tile.fragment.k)
+        return [[self._own(panel, high, n) for n in numbers] for high in range(self.tile.high)]
 
-    def multiply(self, rows: Sequence[Sequence[Matrix]], panel: Panel, strip: Strip) -> None:
-        """Writes products of the subgroup's rows with those of a panel to a strip."""
+    def _own(self, panel: Panel, high: int, n: int) -> Matrix:
+        first = self.k.subgroup_id * self.tile.strip_rows + high * self.tile.fragment.m
+        return panel.matrix(self.left, first, n * self.tile.fragment.k)
+
+    def multiply(self, own: Panel | Sequence[Sequence[Matrix]], panel: Panel, strip: Strip) -> None:
+        """Writes products of the subgroup's rows, matrices or a panel with those of all, with a panel's to a strip."""
         k, fragment = self.k, self.tile.fragment
         with k.range_(0, self.tile.columns, fragment.n, unroll=self.unrolled) as column:
-            sums = [k.coop_fill(self.total, 0) for _ in rows]
-            for n in range(len(rows[0])):
+            sums = [k.coop_fill(self.total, 0) for _ in range(self.tile.high)]
+            for n in range(panel.groups * GROUP // fragment.k):
                 other = panel.matrix(self.right, column, n * fragment.k, "column")
-                sums = [k.coop_muladd(line[n], other, sum_) for line, sum_ in zip(rows, sums, strict=True)]
+                for high in range(self.tile.high):
+                    mine = self._own(own, high, n) if isinstance(own, Panel) else own[high][n]
+                    sums[high] = k.coop_muladd(mine, other, sums[high])
             for high, sum_ in enumerate(sums):
                 strip.store(sum_, high, column)
 
@@ -280,23 +283,40 @@ class Factors:
 
 
 class Following:
-    """Panels of rows that all subgroups meet, read from memory one block ahead."""
+    """Panels of rows that all subgroups meet, block by block: read from memory a block ahead, or when they are needed.
+
+    What is read ahead is held in registers meanwhile.
+    """
 
     def __init__(
-        self, k: Kernel, panels: Sequence[Panel], rows: Sequence[Rows], start: Value, last: Value, dtype: str
+        self,
+        k: Kernel,
+        panels: Sequence[Panel],
+        rows: Sequence[Rows],
+        start: Value,
+        last: Value,
+        dtype: str,
+        *,
+        ahead: bool,
     ) -> None:
         self._panels, self._rows, self._last, self._dtype = panels, rows, last, dtype
-        self._held = [
-            [k.variable(part) for part in panel.fetch(one, start, last, dtype)]
-            for panel, one in zip(panels, rows, strict=True)
-        ]
+        self._held = [[k.variable(part) for part in parts] for parts in self._fetched(start)] if ahead else []
 
-    def put(self, following: Value) -> None:
-        """Writes the panels, and begins to read those of the rows from `following` on."""
-        for panel, rows, held in zip(self._panels, self._rows, self._held, strict=True):
+    def put(self, start: Value) -> None:
+        """Writes the panels of the rows from `start` on."""
+        if not self._held:
+            for panel, parts in zip(self._panels, self._fetched(start), strict=True):
+                panel.put(parts)
+            return
+        for panel, held in zip(self._panels, self._held, strict=True):
             panel.put(held)
-            for variable, part in zip(held, panel.fetch(rows, following, self._last, self._dtype), strict=True):
+        for held, parts in zip(self._held, self._fetched(start + self._panels[0].count), strict=True):
+            for variable, part in zip(held, parts, strict=True):
                 variable.value = part
+
+    def _fetched(self, start: Value) -> list[list[Value]]:
+        pairs = zip(self._panels, self._rows, strict=True)
+        return [panel.fetch(rows, start, self._last, self._dtype) for panel, rows in pairs]
 
 
 def among(k: Kernel, members: int, combine: Callable[[Value, Value], Value], value: Value) -> Value:

@@ -58,10 +58,10 @@ def gemm_coop(
     block = Block(k, shape.rows, shape.columns, left, right, finish, parts=parts)
     (a_stride, b_stride), stop, depth = block.strides, block.stop, shape.depth
     how = {"ragged": ragged, "turned": turned}
-    lines = (block.column, block.columns)
+    first, lines = block.column, block.columns
     stages = (
         Stage(k, block.a, left, depth, shape.rows, block.row, block.rows, a_stride, stop, last=False, **how),
-        Stage(k, block.b, right, depth, shape.columns, *lines, b_stride, stop, last=True, **how),
+        Stage(k, block.b, right, depth, shape.columns, first, lines, b_stride, stop, last=True, **how),
     )
     along = ("inner", "inner") if turned else (left.along, right.along)
     pool = k.shared(WORDS, shape.shared_bytes(along, fragment.m) // 16)

@@ -97,9 +97,12 @@ class NullDevice(Device):
 
     computes = False
 
-    def __init__(self, info: DeviceInfo = NULL_GPU) -> None:
+    def __init__(self, info: DeviceInfo = NULL_GPU, *, limited: bool = True) -> None:
+        """Behaves like the device that `info` describes; `limited` by `ALPHA_HELIOS_MEMORY_BYTES`, or not."""
         logical = _NullLogicalDevice(info)
         self._set_up(logical, ring_bytes=1 << 20)
+        if not limited:
+            self._slabs.limit = None
         self.staging = _NullStaging(self._commands, None, self.host_memory, 1 << 20)
         self._driver = logical.driver
 

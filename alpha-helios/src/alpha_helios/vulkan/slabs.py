@@ -53,7 +53,8 @@ class VulkanSlabs(SlabSource):
 
     def __init__(self, device: LogicalDevice, wanted: list[int], mapped: bool, limit: int | None) -> None:
         self._device = device
-        self._limit = limit
+        self.limit = limit
+        """The most bytes to hold, if somebody said so."""
         vulkan = device.vulkan
         self._properties = vulkan.new("VkPhysicalDeviceMemoryProperties2")
         self._budget = vulkan.new("VkPhysicalDeviceMemoryBudgetPropertiesEXT")
@@ -75,8 +76,8 @@ class VulkanSlabs(SlabSource):
         if self._has_budget:
             self._device.vulkan.lib.vkGetPhysicalDeviceMemoryProperties2(self._device.physical, self._properties)
             left = min(left, int(self._budget.heapBudget[self._heap]) - int(self._budget.heapUsage[self._heap]))
-        if self._limit is not None:
-            left = min(left, self._limit - reserved)
+        if self.limit is not None:
+            left = min(left, self.limit - reserved)
         return max(0, left)
 
     def make(self, nbytes: int) -> Slab | None:
@@ -129,7 +130,7 @@ class VulkanSlabs(SlabSource):
             return OutOfDeviceMemoryError(
                 f"{what} needs {gibibytes(nbytes)}, and `{name}` gives at most {gibibytes(largest)} to one tensor"
             )
-        limit = f", and `ALPHA_HELIOS_MEMORY_BYTES` allows {gibibytes(self._limit)}" if self._limit is not None else ""
+        limit = f", and `ALPHA_HELIOS_MEMORY_BYTES` allows {gibibytes(self.limit)}" if self.limit is not None else ""
         return OutOfDeviceMemoryError(
             f"{what} needs {gibibytes(nbytes)} of device memory; `{name}` has {gibibytes(self.heap_bytes)}{limit}; "
             f"{gibibytes(memory.available_bytes())} are free and {gibibytes(memory.allocated_bytes)} in use here",
