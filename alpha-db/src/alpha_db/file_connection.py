@@ -1,4 +1,4 @@
-"""A database in a file, through Python's own `sqlite3` (see `docs/decisions/0040-files-through-sqlite3.md`)."""
+"""A database in a file, through Python's own `sqlite3` (see `docs/decisions/0039-files-through-sqlite3.md`)."""
 
 import sqlite3
 import threading

@@ -1,6 +1,6 @@
 """A database on a server, through `libsql_client` over HTTP or WebSockets.
 
-Everything particular to that client stands here; `docs/decisions/0041-libsql-client.md` tells what and why.
+Everything particular to that client stands here; `docs/decisions/0040-libsql-client.md` tells what and why.
 """
 
 import asyncio
