@@ -26,7 +26,7 @@ def complete():
 def test_commands_complete_at_every_level(complete):
     assert complete("alpha tra") == ["train"]
     assert "train" in complete("alpha ")
-    assert set(complete("alpha runs ")) == {"list", "show", "plot", "compare", "tail"}
+    assert set(complete("alpha runs ")) == {"list", "best", "show", "plot", "compare", "tail"}
     assert complete("alpha runs sh") == ["show"]
 
 

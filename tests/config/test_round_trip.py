@@ -68,6 +68,8 @@ def configs(draw: st.DrawFn) -> RunConfig:
     fields[ModelConfig] |= {"n_head": heads, "n_embd": 2 * half * heads}
     train = fields[TrainConfig]
     train["lr_min"], train["lr"] = sorted((train["lr_min"], train["lr"]))
+    if train["fp16"]:
+        train["precision"] = "f16"
     fields[SampleConfig]["beam"] = 1  # with more, the flags of draws are refused
     return RunConfig(
         model=ModelConfig(**fields[ModelConfig]),

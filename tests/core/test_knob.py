@@ -76,5 +76,5 @@ def test_attention_is_made_of_such_products() -> None:
 
 
 def test_a_backend_without_such_products_gives_the_reason() -> None:
-    with pytest.raises(BackendError, match="has no matrix products of f16 operands; it computes in f32, f64"):
-        CpuRef().set_matmul_dtype(DType.f16)
+    with pytest.raises(BackendError, match="has no matrix products of i8 operands; it computes in f32, f64"):
+        CpuRef().set_matmul_dtype(DType.i8)

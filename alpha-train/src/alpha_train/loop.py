@@ -164,10 +164,12 @@ class _Run:
         tokens = sum(counts)
         with self.phase("update"):
             pending = self.trainer.start_update(learning_rate)
-        if look_ahead and self.trainer.backend.is_asynchronous:
+            look_ahead = look_ahead and self.trainer.backend.is_asynchronous
+            result = None if look_ahead else pending()
+        if result is None:
             self._ahead.append(self._accumulate(batches, step + 1, 0))
-        with self.phase("update"):
-            result = pending()
+            with self.phase("wait"):
+                result = pending()
         now = time.perf_counter()
         progress.loss = result.loss if math.isfinite(result.loss) else None
         progress.trend.add_step(result.loss)

@@ -16,5 +16,5 @@ def coop(helios: Helios) -> Helios:
     """Skips where the device has no cooperative matrices; CI does not let that pass on the device that has them."""
     reason = lacking(helios, "coop")
     if reason is not None:
-        pytest.skip(f"no cooperative matrices: {reason}")
+        pytest.skip(f"needs a Vulkan device with cooperative matrices: {reason}")
     return helios

@@ -60,7 +60,7 @@ def test_sums_that_are_finished_wrongly_where_they_are(
     coop: Helios, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     if "coop2" in coop.paths.off:
-        pytest.skip("the device calls no function for each element of a matrix")
+        pytest.skip("needs a Vulkan device with cooperative matrices that calls a function for each element")
     right = matmul_coop2.store_elements
     wrong = lambda k, block, sums, row, column: right(k, block, sums, row + 1, column)  # noqa: E731
     monkeypatch.setattr(matmul_coop, "store_elements", wrong)
