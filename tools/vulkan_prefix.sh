@@ -93,6 +93,7 @@ cat >"$new/run" <<'RUN'
 here=$(dirname -- "$(readlink -f -- "$0")")
 root=$here/root/usr
 program=$(command -v -- "$1") || { echo "$0: there is no program '$1'" >&2; exit 127; }
+case $program in /*) ;; *) program=$PWD/$program ;; esac # what it starts may stand in another folder
 shift
 export VK_DRIVER_FILES="$here/lavapipe.json" VK_LOADER_LAYERS_DISABLE='~implicit~'
 [ -d "$root" ] || exec "$program" "$@" # everything is installed in the system

@@ -55,7 +55,6 @@ def test_memory_that_is_freed_and_used_again_keeps_its_readers_right(helios: Hel
         x = helios.upload(numbers(seed))
         results.append(copied(helios, x))
         del x  # its memory may be that of the next upload, while the copy is still queued
-        gc.collect()
     for seed, result in enumerate(results):
         np.testing.assert_array_equal(helios.download(result), numbers(seed))
 

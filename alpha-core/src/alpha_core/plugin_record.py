@@ -46,7 +46,7 @@ def _record(entry_point: EntryPoint) -> PluginRecord:
         assert entry_point.dist is not None
         package = re.sub(r"[-_.]+", "-", entry_point.dist.name).lower()
         version = entry_point.dist.version
-    except (AssertionError, KeyError, TypeError):  # a distribution without readable metadata
+    except (AssertionError, KeyError, OSError, TypeError):  # a distribution without readable metadata
         return PluginRecord(name=entry_point.name)
     return PluginRecord(name=entry_point.name, package=package, version=version)
 
