@@ -1,5 +1,6 @@
 """Rules for every test."""
 
+import gc
 import os
 from collections.abc import Generator
 
@@ -18,6 +19,12 @@ ALLOWED_SKIPS = ["runs as root", "needs a processor with", "needs mount namespac
 # CI runs the tests of helios twice, once on a device that has these.
 if os.environ.get("ALPHA_HELIOS_COOPERATIVE") != "required":
     ALLOWED_SKIPS.append("needs a Vulkan device with cooperative matrices")
+
+
+def pytest_collection_finish() -> None:
+    """Tens of thousands of tests stay to the end: no collection of garbage needs to look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
