@@ -109,7 +109,11 @@ class ReductionKernels(MovementKernels):
         """Reduces the middle one of three axes; the result has the other two, contiguous."""
         before, length, after = shape
         strides = reshape_strides(x.shape, view_of(x).strides, shape)
-        if strides is None or strides[2 if after > 1 else 1] not in ((1,) if max(after, length) > 1 else (0, 1)):
+        if (
+            strides is None
+            or strides[2 if after > 1 else 1] not in ((1,) if max(after, length) > 1 else (0, 1))
+            or not _is_aligned(shape, strides, view_of(x).offset)
+        ):
             x, strides = self._copied(x), row_major(shape)
         view = view_of(x)
         source = Tensor(shape, x.dtype, View(view.buffer, strides, view.offset, view.stored))
@@ -141,7 +145,7 @@ class ReductionKernels(MovementKernels):
     def _row_plan(self, op: str, x: Tensor, strides: tuple[int, ...]) -> "_Plan":
         """Says how rows are reduced: by teams, long ones in blocks where there are few."""
         rows, length, _ = x.shape
-        lanes = math.gcd(4, length, strides[0] if rows > 1 else 0, view_of(x).offset)
+        lanes = math.gcd(4, length)
         blocks, limit = _blocks(rows, length, _LEAST_IN_ROW)
         team = min(WORKGROUP, 1 << max(0, -(-limit // (lanes * _ALONG)) - 1).bit_length())
         spec = KernelSpec.of(
@@ -160,7 +164,7 @@ class ReductionKernels(MovementKernels):
     def _column_plan(self, op: str, x: Tensor, strides: tuple[int, ...]) -> "_Plan":
         """Says how columns are reduced: neighbours together, long ones in blocks where there are few."""
         before, length, after = x.shape
-        lanes = math.gcd(4, after, *strides[:2], view_of(x).offset)
+        lanes = math.gcd(4, after)
         across = min(32, max(4, 1 << (-(-after // lanes) - 1).bit_length()))
         columns = -(-after // (across * lanes))
         blocks, limit = _blocks(before * columns, length, _LEAST_IN_COLUMN)
@@ -228,6 +232,14 @@ class ReductionKernels(MovementKernels):
             values=[blocks],
         )
         return out
+
+
+def _is_aligned(shape: tuple[int, int, int], strides: Sequence[int], offset: int) -> bool:
+    """Whether vectors begin where those of a contiguous tensor would, so that all is added up in the same order."""
+    before, length, after = shape
+    lanes = math.gcd(4, length if after == 1 else after)
+    steps = [step for step, count in zip(strides, (before, 1 if after == 1 else length), strict=False) if count > 1]
+    return all(place % lanes == 0 for place in (offset, *steps))
 
 
 def _blocks(items: int, length: int, least: int) -> tuple[int, int]:

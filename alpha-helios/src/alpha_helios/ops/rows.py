@@ -139,6 +139,9 @@ def _row_axes(x: Tensor) -> list[tuple[int, int]]:
     if x.shape[-1] > 1 and strides[-1] != 1:
         return []
     lengths, (steps,) = collapse(x.shape[:-1], [strides[:-1]])
+    # Rows that begin elsewhere between vectors than those of a contiguous tensor would be added up in another order.
+    if any(place % math.gcd(4, x.shape[-1]) for place in (view_of(x).offset, *steps)):
+        return []
     return list(zip(lengths, steps, strict=True)) if len(lengths) <= ROW_AXES else []
 
 
