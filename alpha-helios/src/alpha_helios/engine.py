@@ -10,8 +10,8 @@ import numpy.typing as npt
 from alpha_core.dtype import DType, bf16_values
 from alpha_core.recording.creation import host_elements
 from alpha_core.recording.launch import Launch
+from alpha_core.recording.reduction import ReductionLaunches
 from alpha_core.recording.storage import Buffer, View, is_contiguous, row_major, stored_dtype, view_of
-from alpha_core.recording.update import UpdateLaunches
 from alpha_core.tensor import Shape, Tensor
 from alpha_helios.compiler import Compiler
 from alpha_helios.eager import EagerQueue
@@ -22,7 +22,7 @@ from alpha_helios.vulkan.device_info import DeviceInfo
 __all__ = ["HeliosEngine"]
 
 
-class HeliosEngine(UpdateLaunches):
+class HeliosEngine(ReductionLaunches):
     """An op that is called by itself goes into a queue, which runs when somebody looks at a result or it is long."""
 
     device: Device

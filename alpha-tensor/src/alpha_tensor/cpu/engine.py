@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from alpha_core.recording.launch import Launch
+from alpha_core.recording.reduction import ReductionLaunches
 from alpha_core.recording.storage import Buffer
-from alpha_core.recording.update import UpdateLaunches
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.jit import Jit
 from alpha_tensor.cpu.memory import address_of, allocate
@@ -31,7 +31,7 @@ def argument_table(launch: Launch, address: Callable[[Tensor], int]) -> npt.NDAr
     return slots
 
 
-class CpuEngine(UpdateLaunches):
+class CpuEngine(ReductionLaunches):
     """An op that is called by itself runs on the calling thread."""
 
     jit: Jit
