@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ from alpha_core.config import ModelConfig, RunConfig, SampleConfig, TrainConfig
 from alpha_core.descriptors import BackendInfo
 from alpha_core.dtype import DType
 from alpha_helios.backend import Helios
+from alpha_helios.program import HeliosProgram
+from alpha_helios.vulkan.errors import DeviceLostError, lost_message
+from alpha_helios.vulkan.timeline import Queue
 from alpha_tensor.cpu_ref.backend import CpuRef
 from alpha_train import RunFolder, resume_run, start_run
 from alpha_train.inference import load_run
@@ -79,6 +83,34 @@ def test_stopping_and_resuming_changes_no_bit(settings: dict[str, object], tmp_p
         for slot, array in slots.items():
             np.testing.assert_array_equal(theirs.optimizer_state[name][slot], array, err_msg=f"{name}.{slot}")
             assert np.any(array != 0), f"{name}.{slot}: the moments are really those of the device"
+
+
+def test_a_lost_device_is_told_with_program_and_step_and_leaves_the_last_checkpoint(
+    tmp_path: Path, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = start_run(config_of(tmp_path), plugins).folder
+    record, submit = HeliosProgram._run, Queue.submit
+    updates = 0
+
+    def count(program: HeliosProgram, inputs: Any) -> Any:
+        nonlocal updates
+        updates += program.name == "update"
+        return record(program, inputs)
+
+    def lose(queue: Queue, command_buffer: Any, waits: Any, what: str) -> int:
+        if updates == 6:
+            raise DeviceLostError(lost_message(f"start {what}"))
+        return submit(queue, command_buffer, waits, what)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HeliosProgram, "_run", count)
+        patch.setattr(Queue, "submit", lose)
+        with pytest.raises(DeviceLostError, match=r"^step 6: the device was lost .*program `update`"):
+            start_run(config_of(tmp_path, tag="lost"), plugins)
+    (lost,) = [RunFolder(path) for path in (tmp_path / "runs").iterdir() if path.name.startswith("lost_")]
+    assert lost.latest_checkpoint().step == 4
+    resumed = resume_run(lost, stored_config(lost), plugins).folder
+    assert losses(resumed)[-1] == losses(straight)[-1]
 
 
 def test_a_checkpoint_writes_the_same_text_everywhere(tmp_path: Path, plugins: Plugins) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from alpha_core.config import SampleConfig, TrainConfig
-from alpha_core.errors import AlphaError
+from alpha_core.errors import AlphaError, BackendError
 from alpha_core.observer import Event, Observer, Sample
 from alpha_core.schedule import Schedule
 from alpha_train.data import Batch, Dataset, PackedWindows, RandomWindows, Windows, evaluation_batches
@@ -84,7 +84,11 @@ def train(
         step += 1
         if tracer is not None:
             tracer.begin_step(trainer.backend)
-        metrics = run.step(step, batches, schedule(step, config), look_ahead=step < config.iters)
+        try:
+            metrics = run.step(step, batches, schedule(step, config), look_ahead=step < config.iters)
+        except BackendError as error:  # such as a device that is lost
+            error.message = f"step {step}: {error.message}"
+            raise
         asked, regular = status_wanted(), _due(step, config.eval_interval) or step == config.iters
         if regular or asked:
             with phase("evaluate"):
