@@ -33,6 +33,11 @@ def _gradients(b: Helios, v: Tensor, w: Tensor) -> list[Tensor]:
     return [*b.layer_norm_grad(v, v, w), *b.rms_norm_grad(v, v, w), dbias, embedded]
 
 
+def _one_row(b: Helios, v: Tensor, w: Tensor) -> list[Tensor]:
+    row = b.slice(v, 0, 2, 3)
+    return [b.softmax(row), b.layer_norm(row, w, w), b.rms_norm(row, w), b.sum(row, 1), *b.rms_norm_grad(row, row, w)]
+
+
 def _products(b: Helios, v: Tensor, w: Tensor) -> list[Tensor]:
     turned = b.transpose(v, (1, 0))
     return [b.matmul(v, turned), b.matmul(b.slice(v, 0, 1, 3), turned), b.matmul(turned, v)]
@@ -46,7 +51,7 @@ def _attention(b: Helios, v: Tensor, w: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("dtype", [DType.f32, DType.bf16])
-@pytest.mark.parametrize("ops", [_reductions, _rows, _gradients, _products, _attention])
+@pytest.mark.parametrize("ops", [_reductions, _rows, _gradients, _one_row, _products, _attention])
 def test_views_give_the_bits_of_copies(
     ops: Callable[[Helios, Tensor, Tensor], list[Tensor]], dtype: DType, helios: Helios
 ) -> None:

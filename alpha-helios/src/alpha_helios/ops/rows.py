@@ -140,7 +140,8 @@ def _row_axes(x: Tensor) -> list[tuple[int, int]]:
         return []
     lengths, (steps,) = collapse(x.shape[:-1], [strides[:-1]])
     # Rows that begin elsewhere between vectors than those of a contiguous tensor would be added up in another order.
-    if any(place % math.gcd(4, x.shape[-1]) for place in (view_of(x).offset, *steps)):
+    starts = [view_of(x).offset, *(step for step, length in zip(steps, lengths, strict=True) if length > 1)]
+    if any(start % math.gcd(4, x.shape[-1]) for start in starts):
         return []
     return list(zip(lengths, steps, strict=True)) if len(lengths) <= ROW_AXES else []
 
