@@ -16,6 +16,10 @@ __all__ = ["SinkQueue"]
 
 _Call = tuple[str, tuple[Any, ...]]
 
+_GATHERED = 0.1
+"""Seconds for which steps gather before a sink looks again: a thread that wakes takes a core from one that
+computes. Whatever is no step is handed on at once."""
+
 
 class SinkQueue(Observer):
     """Passes what happens in a run to metric sinks, each on a thread of its own behind a bounded queue.
@@ -127,6 +131,7 @@ class _Worker:
         self._capacity = capacity
         self._report = report
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._is_urgent = threading.Event()
         self._is_open = True
         self._is_left_behind = False
         self._thread = threading.Thread(target=self._work, args=(info, run), name=f"sink {info.name}", daemon=True)
@@ -138,6 +143,8 @@ class _Worker:
             return
         if always or self._calls.qsize() < self._capacity:
             self._calls.put((method, arguments))
+            if method != "on_step" or self._calls.qsize() > self._capacity // 2:
+                self._is_urgent.set()
             return
         self.lost += 1
         if self.lost == 1:
@@ -147,6 +154,7 @@ class _Worker:
         """Ends the thread after the calls that are queued."""
         self._is_open = False
         self._calls.put(None)
+        self._is_urgent.set()
 
     def join(self, began: float) -> None:
         """Waits for the thread's end until its time is over, which `began` on the monotonic clock, then reports it and
@@ -173,6 +181,10 @@ class _Worker:
                 while (call := self._calls.get()) is not None and not self._is_left_behind:
                     doing, arguments = call
                     getattr(sink, doing)(*arguments)
+                    if self._calls.empty() and self._is_open:
+                        self._is_urgent.clear()
+                        if self._calls.empty() and self._is_open:
+                            self._is_urgent.wait(_GATHERED)
             except BaseException:
                 self._close_quietly(sink)
                 raise
