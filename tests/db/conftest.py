@@ -56,6 +56,8 @@ class Sqld:
         """Lets it take connections and never answer."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        # Its threads go on, and answer, until one of them has taken the signal.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def go_on(self) -> None:
         assert self.process is not None
