@@ -3,7 +3,8 @@
 import attrs
 
 from alpha_core.recording.launch import KernelSpec
-from alpha_core.recording.storage import stored_dtype
+from alpha_core.recording.storage import stored_dtype, view_of
+from alpha_core.tensor import Tensor
 from alpha_helios.blocked import Blocked, divisions
 from alpha_helios.coop import BY_ELEMENT, component_features, in_groups
 from alpha_helios.kernels.finish import Finish
@@ -29,6 +30,8 @@ _MEASURED = 2
 """Numbers of parts that are measured for each tile when the device is tuned."""
 _NEAR = 1 << 31
 """Bytes that the numbers of a tensor's layout reach."""
+_ALIGNED = 16
+"""Bytes: tensors that the device loads and stores begin at multiples of so many (SPV_NV_cooperative_matrix2)."""
 
 
 @attrs.frozen
@@ -46,7 +49,7 @@ class TensorTiled(Blocked):
         return name if self.parts == 1 else f"{name} in {self.parts} parts"
 
     def reads(self, problem: Problem, usual: Problem) -> bool:
-        return _tensors_near(problem)
+        return _are_tensors(problem)
 
     @property
     def block(self) -> tuple[int, int, int]:
@@ -68,15 +71,20 @@ class TensorTiled(Blocked):
             right=in_groups(right, problem.b, task.rounded),
             finish=finish,
             clamped=any(length % size for length, size in edges),
-            whole=finish == plain and finish.out in able and finish.product in ("f32", finish.out),
+            whole=finish == plain
+            and finish.out in able
+            and finish.product in ("f32", finish.out)
+            and _begins_aligned(task.out, problem.rows * problem.columns if problem.count * self.parts > 1 else 0),
             parts=self.parts > 1,
             workgroup=tile.invocations,
             subgroup=self.subgroup,
         )
 
 
-def _tensors_near(problem: Problem) -> bool:
-    return all(_near(matrix) for matrix in (problem.a, problem.b)) and 4 * problem.rows * problem.columns < _NEAR
+def _are_tensors(problem: Problem) -> bool:
+    """Whether layouts can say where operands and the result lie."""
+    operands = all(_is_tensor(matrix, problem.batch) for matrix in (problem.a, problem.b))
+    return operands and 4 * problem.rows * problem.columns < _NEAR
 
 
 def tensor_variants(task: Task, info: DeviceInfo) -> list[Blocked]:
@@ -87,7 +95,7 @@ def tensor_variants(task: Task, info: DeviceInfo) -> list[Blocked]:
         return []
     if not {*TENSOR_FEATURES, *component_features(dtype)} <= info.features:
         return []
-    if not _tensors_near(problem):
+    if not _are_tensors(problem):
         return []
     found: list[Blocked] = []
     for name, tile in TENSOR_TILES.items():
@@ -109,7 +117,15 @@ def _offered(tile: TensorTile, dtype: str, total: str, info: DeviceInfo) -> bool
     )
 
 
-def _near(matrix: Matrix) -> bool:
-    """Whether a matrix lies within 2 GiB."""
-    others = matrix.lines if matrix.along == "inner" else matrix.inner
-    return matrix.stride >= 0 and 2 * others * max(matrix.stride, 1) < _NEAR
+def _is_tensor(matrix: Matrix, batch: tuple[int, int]) -> bool:
+    """Whether a matrix lies within 2 GiB, row behind row, and those of a batch begin where the device can read them."""
+    rows, length = (matrix.lines, matrix.inner) if matrix.along == "inner" else (matrix.inner, matrix.lines)
+    apart = rows == 1 or matrix.stride >= length  # SPV_NV_tensor_addressing asks for it
+    steps = (stride for stride, count in zip(matrix.batch_strides, batch, strict=True) if count > 1)
+    return apart and _begins_aligned(matrix.tensor, *steps) and 2 * rows * max(matrix.stride, 1) < _NEAR
+
+
+def _begins_aligned(tensor: Tensor, *steps: int) -> bool:
+    """Whether a tensor, and what lies `steps` elements further again and again, begins at multiples of 16 bytes."""
+    size = stored_dtype(tensor).itemsize
+    return all(place * size % _ALIGNED == 0 for place in (view_of(tensor).offset, *steps))

@@ -42,7 +42,8 @@ def gemm_coop2(
 ) -> None:
     """out[b, m, n] = sum_k a[b, m, k] b[b, k, n], finished as `finish` says; operands stored in f16 or bf16.
 
-    Arguments and grid: as `Block` says; what is between rows, and a matrix of the result, lies within 2 GiB.
+    Arguments and grid: as `Block` says; what is between rows, and a matrix of the result, lies within 2 GiB. Operands
+    of each product, and with `whole` its result, begin at multiples of 16 bytes.
 
     With `parts` the K steps are shared out, and out is (parts, b, M, N). Without `clamped` no block crosses an edge.
     With `whole` nothing is done with the sums but rounding, and blocks are stored at once; else element by element.
@@ -55,7 +56,9 @@ def gemm_coop2(
     total = k.coop_matrix(f32, shape.rows, shape.columns, "accumulator", "workgroup")
     sums = k.coop_variable(k.coop_fill(total, 0))
     clamp: Clamp = "constant" if clamped else "undefined"
-    a_stride, b_stride = (k.convert(stride, i32) for stride in block.strides)
+    ends = [block.stop if side.along == "inner" else end for side, end in ((left, block.rows), (right, block.columns))]
+    # Where there is but one row its stride says nothing, and may be less than a layout takes.
+    a_stride, b_stride = (k.maximum(k.convert(one, i32), end) for one, end in zip(block.strides, ends, strict=True))
     with k.range_(block.start, block.stop, shape.depth) as step:
         x = _factor(k, a, block.a, left, (block.row, block.rows), (step, block.stop), a_stride, clamp)
         y = _factor(k, b, block.b, right, (block.column, block.columns), (step, block.stop), b_stride, clamp)
