@@ -1,11 +1,12 @@
 """A device of Vulkan whose kernels the machine runs, so that a whole backend computes on hardware that is imagined."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from tests.helios.machine.machine import run_groups
-from tests.helios.machine.memory import FIRST_ADDRESS, Buffers
+from tests.helios.machine.memory import Buffers
 from tests.helios.machine.program import Program
 
 from alpha_core.errors import BackendError
@@ -19,10 +20,16 @@ from alpha_helios.vulkan.null_driver import NullDriver
 from alpha_helios.vulkan.staging import Staging
 from alpha_helios.vulkan.suballocator import Suballocator
 
-__all__ = ["MachineDevice"]
+__all__ = ["MachineDevice", "program"]
 
 _RING_BYTES = 1 << 20
 _SLAB_BYTES = 4 << 20
+
+
+@lru_cache(maxsize=64)
+def program(code: bytes, specialization: tuple[tuple[int, int], ...] = ()) -> Program:
+    """Returns a module that can be run, taken apart once."""
+    return Program(code, dict(specialization))
 
 
 class MachineDevice(Device):
@@ -141,7 +148,7 @@ class _Driver(NullDriver):
 
     def _make_pipeline(self, _device: Any, _cache: Any, _count: int, info: Any, _allocator: Any, out: Any) -> int:
         stage, ffi = info[0].stage, self._ffi
-        subgroup, specialization = self._subgroup, {}
+        subgroup, constants = self._subgroup, []
         if stage.pNext:
             size = ffi.cast("VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *", stage.pNext)
             subgroup = size.requiredSubgroupSize
@@ -151,9 +158,9 @@ class _Driver(NullDriver):
             for place in range(given.mapEntryCount):
                 entry = given.pMapEntries[place]
                 word = data[entry.offset : entry.offset + 4]
-                specialization[entry.constantID] = int.from_bytes(word, "little")
+                constants.append((entry.constantID, int.from_bytes(word, "little")))
         number, out[0] = self._handle("VkPipeline")
-        self._pipelines[number] = Program(self._codes[self._number(stage.module)], specialization), subgroup
+        self._pipelines[number] = program(self._codes[self._number(stage.module)], tuple(constants)), subgroup
         return SUCCESS
 
     def _make_list(self, _device: Any, _info: Any, out: Any) -> int:
@@ -174,9 +181,9 @@ class _Driver(NullDriver):
     def _dispatch(self, commands: Any, *groups: int) -> None:
         self.dispatches += 1
         number = self._number(commands)
-        (program, subgroup), push = self._bound[number], self._pushed.get(number, b"")
+        (kernel, subgroup), push = self._bound[number], self._pushed.get(number, b"")
         size = (groups[0], groups[1], groups[2])
-        self._lists[number].append(lambda: run_groups(program, self._buffers, size, push, subgroup))
+        self._lists[number].append(lambda: run_groups(kernel, self._buffers, size, push, subgroup))
 
     def _copy(self, commands: Any, source: Any, target: Any, count: int, regions: Any) -> None:
         bounds = [(regions[place].srcOffset, regions[place].dstOffset, regions[place].size) for place in range(count)]
@@ -204,6 +211,3 @@ class _Driver(NullDriver):
                 for command in self._lists[self._number(info.pCommandBuffers[place])]:
                     command()
         return SUCCESS
-
-
-assert FIRST_ADDRESS % 256 == 0  # so that places are as aligned as the backend says

@@ -56,8 +56,8 @@ class Function:
 class Program:
     """A module that can be run."""
 
-    def __init__(self, code: bytes, specialization: Mapping[int, float] | None = None) -> None:
-        """Reads a module; `specialization` replaces constants by their `SpecId`."""
+    def __init__(self, code: bytes, specialization: Mapping[int, int] | None = None) -> None:
+        """Reads a module; `specialization` replaces the bits of constants by their `SpecId`."""
         self.types: dict[int, Type] = {}
         self.constants: dict[int, Any] = {}
         self.shared: dict[int, Pointer] = {}
@@ -202,8 +202,7 @@ class Program:
             default = row.name.endswith("True")
             return np.bool_(self._specialization.get(given[0], default) if given else default)
         if given and given[0] in self._specialization:
-            wanted = self._specialization[given[0]]
-            return type_.held.type(wanted if type_.kind == "float" else int(wanted) & (1 << type_.bits) - 1)
+            values = [self._specialization[given[0]]]
         bits = np.array([values[0] & (1 << type_.bits) - 1], f"u{type_.nbytes}")
         return from_memory(bits.view(type_.stored), type_)[0]
 
