@@ -3,7 +3,7 @@
 # all from Debian packages and without touching the system, and in it `run`, which runs a program with them:
 #
 #   tools/vulkan_prefix.sh PREFIX             the newest Mesa that Debian has, with cooperative matrices
-#   tools/vulkan_prefix.sh --own PREFIX       the Mesa of this machine's own release; nothing is fetched if it is installed
+#   tools/vulkan_prefix.sh --own PREFIX       the Mesa of this machine's own release; only what is not installed is fetched
 #   PREFIX/run .venv/bin/python -m pytest tests/helios
 #
 # Needs Debian or something with its apt, not root. Does nothing when the folder is there already.
@@ -52,7 +52,7 @@ mirror() {
     printf '%s' "$found"
 }
 
-# Unpacks the packages and everything they need, as if nothing were installed.
+# Unpacks the packages and what they need: everything, as if nothing were installed, or with `--own` what is missing here.
 fetch() {
     [ -r "$keys" ] || fail "there is no $keys; install debian-archive-keyring"
     local from suite suites=("$codename") apt=(apt-get -qq) target=()
@@ -61,6 +61,7 @@ fetch() {
     $own || suites=("$newest" "$newest-backports") target=(-t "$newest-backports")
     mkdir -p "$new/apt/none" "$new/apt/lists/partial" "$new/apt/cache/archives/partial" "$new/root"
     : >"$new/apt/status"
+    ! $own || cp -- /var/lib/dpkg/status "$new/apt/status"
     for suite in "${suites[@]}"; do
         printf 'deb [signed-by=%s] %s %s main\n' "$keys" "$from" "$suite"
     done >"$new/apt/sources.list"
@@ -77,6 +78,8 @@ fetch() {
     if [ -d "$new/root/lib" ]; then # older releases keep the C library outside of /usr
         cp -a -- "$new/root/lib/." "$new/root/usr/lib/"
     fi
+    # Nothing here embeds Python, and a Python in a shared library would find this one in the place of its own.
+    rm -f -- "$new"/root/usr/lib/*/libpython*
 }
 
 installed() {
@@ -86,7 +89,33 @@ installed() {
     done
 }
 
-cat >"$new/run" <<'RUN'
+# The first file that matches, of the folder or else of the packages that are installed.
+find_json() {
+    local found
+    found=$(find "$new/root/usr/share/vulkan" -name "$2" 2>/dev/null | head -n 1)
+    printf '%s' "${found:-$(dpkg -L "$1" | grep "/${2//\*/[^/]*}\$" | head -n 1)}"
+}
+
+if $own; then
+    installed || fetch
+    cat >"$new/run" <<'RUN'
+#!/bin/sh
+# Runs a program with the Vulkan device, the validation layers and the SPIR-V tools of this folder and of the system.
+here=$(dirname -- "$(readlink -f -- "$0")")
+root=$here/root/usr
+export VK_DRIVER_FILES="$here/lavapipe.json" VK_LOADER_LAYERS_DISABLE='~implicit~'
+[ -d "$root" ] || exec "$@" # everything is installed in the system
+for lib in "$root"/lib/*/; do
+    LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+done
+[ ! -d "$root/share/vulkan/explicit_layer.d" ] || export VK_LAYER_PATH="$root/share/vulkan/explicit_layer.d"
+export LD_LIBRARY_PATH PATH="$root/bin:$PATH"
+exec "$@"
+RUN
+else
+    fetch
+    # Its C library is newer than the system's, so programs are started by its own dynamic linker.
+    cat >"$new/run" <<'RUN'
 #!/bin/sh
 # Runs a program with the Vulkan device, the validation layers and the SPIR-V tools of this folder. Of Python too, whatever
 # it starts through `sys.executable` runs with them.
@@ -96,24 +125,13 @@ program=$(command -v -- "$1") || { echo "$0: there is no program '$1'" >&2; exit
 case $program in /*) ;; *) program=$PWD/$program ;; esac # what it starts may stand in another folder
 shift
 export VK_DRIVER_FILES="$here/lavapipe.json" VK_LOADER_LAYERS_DISABLE='~implicit~'
-[ -d "$root" ] || exec "$program" "$@" # everything is installed in the system
 lib=$(dirname -- "$(ls -d "$root"/lib/*/libvulkan.so.1)")
 export VK_LAYER_PATH="$root/share/vulkan/explicit_layer.d" PATH="$here/bin:$PATH"
-export ALPHA_VULKAN_PYTHON="$program" PYTHONPATH="$here/python${PYTHONPATH:+:$PYTHONPATH}"
-# The libraries that the program itself needs and that the system does not search for, such as libpython.
-needs=$(ldd "$program" 2>/dev/null | sed -n 's|.*=> \(/.*\)/[^/]* (.*|\1|p' | sort -u | tr '\n' ':')
+export VULKAN_PREFIX_PYTHON="$program" PYTHONPATH="$here/python${PYTHONPATH:+:$PYTHONPATH}"
+# The libraries that the program itself needs and that the system does not search for, such as another Python's.
+needs=$(ldd "$program" 2>/dev/null | sed -n 's|.*=> \(/.*\)/[^/]* (.*|\1|p' | grep -v '^\(/usr\)\{0,1\}/lib' | sort -u | tr '\n' ':')
 exec "$lib"/ld-linux-*.so.* --library-path "$lib:$needs" "$program" "$@"
 RUN
-chmod +x "$new/run"
-
-if $own && installed; then
-    driver=$(dpkg -L mesa-vulkan-drivers | grep -m 1 '/lvp_icd.*\.json$')
-    cp -- "$driver" "$new/lavapipe.json"
-else
-    fetch
-    library=$(cd -- "$new/root" && ls -- usr/lib/*/libvulkan_lvp.so)
-    sed "s#\"library_path\": *\"[^\"]*\"#\"library_path\": \"$prefix/root/$library\"#" \
-        "$new"/root/usr/share/vulkan/icd.d/lvp_icd*.json >"$new/lavapipe.json"
     mkdir -p "$new/bin" "$new/python"
     # A tool of the folder needs the folder's libraries, whoever starts it.
     for tool in "$new"/root/usr/bin/spirv-*; do
@@ -124,7 +142,7 @@ else
         chmod +x "$new/bin/$name"
     done
     # What Python starts as `sys.executable` (workers of pytest, child processes of tests) is to run in the same way.
-    printf '#!/bin/sh\nexec "%s/run" "$ALPHA_VULKAN_PYTHON" "$@"\n' "$prefix" >"$new/bin/alpha-vulkan-python"
+    printf '#!/bin/sh\nexec "%s/run" "$VULKAN_PREFIX_PYTHON" "$@"\n' "$prefix" >"$new/bin/alpha-vulkan-python"
     chmod +x "$new/bin/alpha-vulkan-python"
     cat >"$new/python/sitecustomize.py" <<'PYTHON'
 import sys
@@ -132,6 +150,14 @@ from pathlib import Path
 
 sys.executable = str(Path(__file__).parents[1] / "bin" / "alpha-vulkan-python")
 PYTHON
+fi
+chmod +x "$new/run"
+driver=$(find_json mesa-vulkan-drivers 'lvp_icd*.json')
+library=$(cd -- "$new" && ls -- root/usr/lib/*/libvulkan_lvp.so 2>/dev/null) || true
+if [ -n "$library" ]; then
+    sed "s#\"library_path\": *\"[^\"]*\"#\"library_path\": \"$prefix/$library\"#" "$driver" >"$new/lavapipe.json"
+else
+    cp -- "$driver" "$new/lavapipe.json"
 fi
 printf '%s\n' "$made_by" >"$new/made_by"
 
