@@ -78,7 +78,7 @@ class CoopTiled(Blocked):
     subgroup: int
     parts: int = 1
     by_element: bool = False
-    """Whether sums are finished where they are."""
+    """Whether sums are finished where they are, unless they are added to something."""
     turned: bool = False
     """Whether operands that do not lie along the sum are turned on their way."""
 
@@ -106,7 +106,7 @@ class CoopTiled(Blocked):
             lanes=task.lanes,
             ragged=problem.length % tile.depth > 0,
             parts=self.parts > 1,
-            by_element=self.by_element,
+            by_element=self.by_element and not task.add,
             turned=self.turned,
             workgroup=tile.subgroups * self.subgroup,
             subgroup=self.subgroup,

@@ -2,7 +2,7 @@
 
 import attrs
 
-from alpha_core.recording.launch import KernelSpec
+from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.storage import stored_dtype, view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.blocked import Blocked, divisions
@@ -59,11 +59,31 @@ class TensorTiled(Blocked):
     def rate(self, info: DeviceInfo) -> float:
         return _MULTIPLY_ADDS * _EFFICIENCY[self.tile]
 
+    def launches(self, task: Task) -> list[Launch]:
+        *first, last = super().launches(task)
+        into = last.into
+        if self.parts > 1 or into is None:
+            return [*first, last]
+
+        def added(destination: Tensor) -> Launch | None:
+            """Adds whole blocks or nothing: a function that the device calls for each element may be called again."""
+            return into(destination) if self._whole(attrs.evolve(task, out=destination, add=True)) else None
+
+        return [*first, attrs.evolve(last, into=added)]
+
+    def _whole(self, task: Task) -> bool:
+        """Whether nothing is done with sums but rounding, and adding in f32, and blocks can be stored at once."""
+        finish, problem = task.finish, task.problem
+        if finish != Finish(finish.out, add=finish.add, product=finish.product):
+            return False
+        able = ("f32", "f16") if self.halves and not finish.add else ("f32",)
+        exact = finish.add or finish.product in ("f32", finish.out)
+        step = problem.rows * problem.columns if problem.count * self.parts > 1 else 0
+        return exact and finish.out in able and _begins_aligned(task.out, step)
+
     def spec(self, task: Task, left: Side, right: Side) -> KernelSpec:
         tile, problem, finish = TENSOR_TILES[self.tile], task.problem, task.finish
         edges = zip((problem.rows, problem.columns, problem.length), self.block, strict=True)
-        plain = Finish(finish.out, product=finish.product)
-        able = ("f32", "f16") if self.halves else ("f32",)
         return KernelSpec.of(
             gemm_coop2,
             tile=self.tile,
@@ -71,10 +91,7 @@ class TensorTiled(Blocked):
             right=in_groups(right, problem.b, task.rounded),
             finish=finish,
             clamped=any(length % size for length, size in edges),
-            whole=finish == plain
-            and finish.out in able
-            and finish.product in ("f32", finish.out)
-            and _begins_aligned(task.out, problem.rows * problem.columns if problem.count * self.parts > 1 else 0),
+            whole=self._whole(task),
             parts=self.parts > 1,
             workgroup=tile.invocations,
             subgroup=self.subgroup,

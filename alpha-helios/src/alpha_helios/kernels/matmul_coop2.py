@@ -46,7 +46,8 @@ def gemm_coop2(
     of each product, and with `whole` its result, begin at multiples of 16 bytes.
 
     With `parts` the K steps are shared out, and out is (parts, b, M, N). Without `clamped` no block crosses an edge.
-    With `whole` nothing is done with the sums but rounding, and blocks are stored at once; else element by element.
+    With `whole` nothing is done with the sums but rounding, or adding, and blocks are stored at once; else element by
+    element.
     """
     shape = TENSOR_TILES[tile]
     block = Block(k, shape.rows, shape.columns, left, right, finish, parts=parts)
@@ -64,7 +65,7 @@ def gemm_coop2(
         y = _factor(k, b, block.b, right, (block.column, block.columns), (step, block.stop), b_stride, clamp)
         sums.value = k.coop_muladd(x, y, sums.value)
     if whole:
-        _store_whole(k, block, sums.value, finish.out, clamp)
+        _store_whole(k, block, sums.value, finish, clamp)
     else:
         store_elements(k, block, sums.value, block.row, block.column)
 
@@ -92,21 +93,43 @@ def _factor(
     return k.coop_load_tensor(type_, source.place.cast(type_.component), layout, view, alignment=2 * side.lanes)
 
 
-def _store_whole(k: Kernel, block: Block, sums: Matrix, stored: str, clamp: Clamp) -> None:
-    """Rounds a block of sums and stores what of it lies within the result."""
-    component = _COMPONENT[stored]
-    if stored != "f32":  # the conversion is exact then, whatever way the device rounds
-        sums = k.coop_per_element(sums, lambda row, column, value: rounded(k, value, stored)).convert(component)
+def _store_whole(k: Kernel, block: Block, sums: Matrix, finish: Finish, clamp: Clamp) -> None:
+    """Rounds a block of sums and stores what of it lies within the result, or adds it to what is there."""
+    component = _COMPONENT[finish.out]
+    if finish.add:
+        sums = _added(k, block, sums)
+        k.barrier(shared=False, buffers=True)  # nobody stores what somebody may still read
+    elif finish.out != "f32":  # the conversion is exact then, whatever way the device rounds
+        sums = k.coop_per_element(sums, lambda row, column, value: rounded(k, value, finish.out)).convert(component)
     layout = k.tensor_layout(2, clamp).dimensions(block.rows, block.columns)
     layout = layout.slice((block.row, sums.type.rows), (block.column, sums.type.columns))
     out = block.output.out + block.above * k.convert(block.columns, i64)
     k.coop_store_tensor(out.place.cast(component), sums, layout)
 
 
+def _added(k: Kernel, block: Block, sums: Matrix) -> Matrix:
+    """The sums, rounded, and what the result holds in their places."""
+    output = block.output
+
+    def add(y: Value, x: Value, value: Value, row: Value, column: Value, *given: Value) -> Value:
+        rows, columns, above, *addresses = given
+        here, there = row + y, column + x
+        total = k.variable(rounded(k, value, output.finish.product))
+        with k.if_((here < rows) & (there < columns)):
+            index = (above + k.convert(here, i64)) * k.convert(columns, i64) + k.convert(there, i64)
+            total.value = output.reached_by(addresses).out.load(index) + total.value
+        return total.value
+
+    return k.coop_per_element(
+        sums, add, block.row, block.column, block.rows, block.columns, block.above, *output.addresses
+    )
+
+
 def store_elements(k: Kernel, block: Block, sums: Matrix, row: Value, column: Value) -> None:
     """Finishes what of a matrix of sums lies within the result; it begins at a row and a column of that.
 
     The device calls a function for each element, wherever it is. That function stores, and returns the sum as it was.
+    It may be called more than once for an element: what is added to a result (`Finish.add`) takes another way.
     """
     output = block.output
 
