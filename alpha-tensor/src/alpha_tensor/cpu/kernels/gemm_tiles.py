@@ -111,8 +111,8 @@ def _block(
         with k.if_(first_row < TILE_LINES):
             for row in range(_FETCHED_ROWS):
                 line = out + (first_row + row) * row_stride
-                k.prefetch(line, write=True)
-                k.prefetch(line + _SIDE, write=True)
+                k.prefetch(line)
+                k.prefetch(line + _SIDE)
         for number, (part_a, part_b) in enumerate(order):
             last = number == len(order) - 1
             next_a, next_b = order[0 if last else number + 1]

@@ -14,11 +14,10 @@ __all__ = ["MOST_ROWS", "gemv"]
 
 MOST_ROWS = 8
 """Of x; with more the products take longer than reading the matrix."""
-_STREAMS = 4
-"""Rows of the matrix that are read side by side."""
-_AHEAD = _STREAMS
-"""Rows further on, short elements are asked for: their rows end before processors see the pattern (bf16 42 to 66 GB/s,
-int8 23 to 42). With f32 they do, and asking costs 6%."""
+_MOST_STREAMS = 4
+"""Places of the matrix, far from each other, that are read side by side, each row after row. Processors fetch ahead of
+a few long streams, faster than of one; rows below each other would end before they see the pattern. On Zen 3 bf16 comes
+at 20 GB/s so, at 17 as one stream, at 14 as four neighbouring rows."""
 _STORED = {"f32": f32, "bf16": i16, "i8": i8}
 
 
@@ -36,42 +35,52 @@ def gemv(
     output.take_reads()
     height, count, length, x_stride, weight_stride = (k.integer() for _ in range(5))
     lanes = k.target.lanes
-    kept = k.stack(f32, rows * lanes * lanes)
+    streams = range(max(1, min(_MOST_STREAMS, lanes // rows)))  # so that the sums stay in registers
+    kept = k.stack(f32, rows * len(streams) * lanes * lanes)
     whole = length // lanes * lanes
     tail = k.lane_mask(length - whole, lanes)
     x_rows = [x + k.minimum(height - 1, row) * x_stride for row in range(rows)]
-    grain = max(lanes, 16)
-    with k.share(count, grain) as (start, stop), k.range_(start, stop, lanes) as column:
-        with k.range_(0, lanes, _STREAMS) as first:
-            streams = [weight + k.minimum(column + first + r, count - 1) * weight_stride for r in range(_STREAMS)]
-            sums = [[k.variable(0.0, vector(f32, lanes)) for _ in range(_STREAMS)] for _ in range(rows)]
 
-            def add(position: Value, mask: Value | None) -> None:
-                for stream in streams if element != "f32" else []:
-                    k.prefetch(stream + position + _AHEAD * weight_stride, write=False)
-                weights = [_loaded(k, stream, position, element, mask, rounded) for stream in streams]
+    def place(row: int, stream: int) -> int:
+        return (row * len(streams) + stream) * lanes * lanes
+
+    with k.share(count, max(lanes, 16)) as (start, stop):
+        blocks = (stop - start + (lanes - 1)) // lanes
+        each = (blocks + (len(streams) - 1)) // len(streams)
+        with k.range_(0, each) as number:
+            # Where blocks do not divide into streams, the last one is read again, and what it gives is dropped.
+            numbers = [number + each * stream for stream in streams]
+            columns = [start + k.minimum(block, blocks - 1) * lanes for block in numbers]
+            with k.range_(0, lanes) as line:
+                sources = [weight + k.minimum(column + line, count - 1) * weight_stride for column in columns]
+                sums = [[k.variable(0.0, vector(f32, lanes)) for _ in streams] for _ in range(rows)]
+
+                def add(position: Value, mask: Value | None) -> None:
+                    weights = [_loaded(k, source, position, element, mask, rounded) for source in sources]
+                    for row in range(rows):
+                        values = x_rows[row].load(position, lanes, mask)
+                        if rounded:
+                            values = _rounded(k, values)
+                        for total, weight_values in zip(sums[row], weights, strict=True):
+                            total.value = k.fma(values, weight_values, total.value)
+
+                with k.range_(0, whole, lanes) as position:
+                    add(position, None)
+                with k.if_(whole < length):
+                    add(whole, tail)
                 for row in range(rows):
-                    values = x_rows[row].load(position, lanes, mask)
-                    if rounded:
-                        values = _rounded(k, values)
-                    for total, weight_values in zip(sums[row], weights, strict=True):
-                        total.value = k.fma(values, weight_values, total.value)
-
-            with k.range_(0, whole, lanes) as position:
-                add(position, None)
-            with k.if_(whole < length):
-                add(whole, tail)
-            for row in range(rows):
-                for r in range(_STREAMS):
-                    kept.store((first + (row * lanes + r)) * lanes, sums[row][r].value)
-        mask = k.lane_mask(count - column, lanes)
-        for row in range(rows):
-            vectors = [kept.load((row * lanes + r) * lanes, lanes) for r in range(lanes)]
-            result = _lane_sums(k, vectors)
-            if scaled:
-                result = scale.load(column, lanes, mask) * result
-            with k.if_(height > row):
-                output.vector(result, count * row + column, column, mask)
+                    for stream, total in enumerate(sums[row]):
+                        kept.store(line * lanes + place(row, stream), total.value)
+            for stream, (block, column) in enumerate(zip(numbers, columns, strict=True)):
+                with k.if_(block < blocks):
+                    mask = k.lane_mask(count - column, lanes)
+                    for row in range(rows):
+                        vectors = [kept.load(place(row, stream) + r * lanes, lanes) for r in range(lanes)]
+                        result = _lane_sums(k, vectors)
+                        if scaled:
+                            result = scale.load(column, lanes, mask) * result
+                        with k.if_(height > row):
+                            output.vector(result, count * row + column, column, mask)
 
 
 def _loaded(k: "Kernel", source: Pointer, index: Value, element: str, mask: Value | None, rounded: bool) -> Value:

@@ -265,11 +265,11 @@ class Function:
         address = f"ptr align {element.nbytes} {source.address.text}"
         return self.emit(type_, f"call {type_} @{name}({address}, {mask}, {zero})")
 
-    def prefetch(self, place: Pointer, *, write: bool) -> None:
-        """Asks for a cache line that will be read or written soon; the address may be one where nothing is."""
+    def prefetch(self, place: Pointer) -> None:
+        """Asks for a cache line that will soon be written; the address may be one where nothing is."""
         name = "llvm.prefetch.p0"
         self.module.declare(f"declare void @{name}(ptr, i32 immarg, i32 immarg, i32 immarg)")
-        self.emit_void(f"call void @{name}({place.address}, i32 {int(write)}, i32 3, i32 1)")
+        self.emit_void(f"call void @{name}({place.address}, i32 1, i32 3, i32 1)")
 
     def store(self, target: Pointer, value: Number, mask: Value | None) -> None:
         element = target.element
