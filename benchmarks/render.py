@@ -1,6 +1,7 @@
 """Writes the tables of `docs/benchmarks.md` from the results; what stands around them is written by hand.
 
-Each table stands between `<!-- generated: SUITE -->` and `<!-- end: SUITE -->`.
+Each table stands between `<!-- generated: SUITE -->` and `<!-- end: SUITE -->`: that of `SUITE.json`, then those of
+`SUITE-*.json`, from other machines.
 """
 
 import statistics
@@ -28,14 +29,16 @@ def rendered(page: Path = PAGE, results: Path = RESULTS) -> str:
         start, end = f"<!-- generated: {suite} -->\n", f"<!-- end: {suite} -->"
         if text.count(start) != 1 or text.count(end) != 1:
             raise DataError(f"`{page.name}` needs the marks `{start.strip()}` and `{end}`, once each")
-        file = results / f"{suite}.json"
-        where = " on a GPU" if suite == "gpu" else ""
-        part = f"Not measured yet{where}: `python -m benchmarks {suite}`."
-        if file.exists():
+        tables = []
+        for file in [results / f"{suite}.json", *sorted(results.glob(f"{suite}-*.json"))]:
+            if not file.exists():
+                continue
             report = read_report(file)
             if report.quick:
                 raise DataError(f"`{file}` is of a quick trial, which is not to be published")
-            part = table_of(suite, report)
+            tables.append(table_of(suite, report))
+        where = " on a GPU" if suite == "gpu" else ""
+        part = "\n\n".join(tables) or f"Not measured yet{where}: `python -m benchmarks {suite}`."
         before, _, rest = text.partition(start)
         text = f"{before}{start}\n{part}\n\n{end}{rest.partition(end)[2]}"
     return text

@@ -96,11 +96,12 @@ def test_results_fill_the_marked_parts_alone(tmp_path: Path) -> None:
     page.write_text(f"by hand\n{marks}by hand too\n")
     failed = result("tinygrad", (), status=FAILED, reason="no compiler")
     report(result("alpha", (0.1,)), failed).write(tmp_path / "train.json")
+    report(result("alpha", (0.2,))).write(tmp_path / "train-other-machine.json")
     text = rendered(page, tmp_path)
     assert text.startswith("by hand\n")
     assert text.endswith("by hand too\n")
     assert "old" not in text
-    assert "100.0 ms" in text
+    assert text.index("100.0 ms") < text.index("200.0 ms") < text.index("<!-- end: train -->")
     assert "- 6x256-f32, tinygrad: no compiler" in text
     assert "Not measured yet: `python -m benchmarks decode`." in text
 
