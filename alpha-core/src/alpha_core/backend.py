@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from alpha_core.dtype import DType
-from alpha_core.errors import BackendError
+from alpha_core.errors import BackendError, DTypeError
 from alpha_core.knob import Knob, check_knob
 from alpha_core.ops.decoding import DecodingOps
 from alpha_core.program import CallingProgram, Program
+from alpha_core.shape import require_floating
 from alpha_core.tensor import Tensor
 from alpha_core.trace import Span
 
@@ -116,3 +117,15 @@ class Backend(DecodingOps):
 
     def close(self) -> None:
         """Releases the device. The default has nothing to release."""
+
+    def _require_computed(self, op: str, *tensors: Tensor) -> None:
+        """Raises `DTypeError` unless the tensors have one floating dtype, in which this backend computes."""
+        dtype = require_floating(op, *tensors)
+        if dtype not in self.compute_dtypes:
+            able = " and ".join(known.value for known in self.compute_dtypes)
+            raise DTypeError(f"`{op}`: `{self.name}` stores {dtype.value} but computes in {able}", hint="use `cast`")
+
+    def _require_arithmetic(self, op: str, dtype: DType, integers: bool = True) -> None:
+        """Raises `DTypeError` unless this backend computes in `dtype`; `integers` says whether the op takes i32 too."""
+        if not (dtype in self.compute_dtypes or (integers and dtype is DType.i32)):
+            raise DTypeError(f"`{op}`: `{self.name}` does not compute this in {dtype.value}", hint="use `cast`")

@@ -1,27 +1,44 @@
-"""Shape and dtype rules of the ops, stated once for all backends. Every function raises an error that names the op."""
+"""Rules of what ops take, stated once for all backends. Every function raises an error that names the op.
+
+What an op with a default takes beyond these stands beside its default in `alpha_core.ops`, as a `_check_` method.
+"""
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
 
 from alpha_core.dtype import DType
 from alpha_core.errors import DTypeError, OpError, ShapeError
+from alpha_core.random import RandomStream
 from alpha_core.tensor import Shape, Tensor
 
 __all__ = [
+    "argmax_axis",
     "broadcast_axes",
     "broadcast_shapes",
+    "broadcasted",
+    "cat_axis",
     "cat_shape",
+    "dropout_row_size",
+    "gather_axis",
     "matmul_shape",
+    "nonempty_axes",
     "normalize_axes",
     "normalize_axis",
     "operand_dtype",
+    "plain_number",
     "reduced_shape",
     "require_dtype",
     "require_floating",
+    "require_indices",
     "require_parallel",
     "require_shape",
     "reshaped",
+    "slice_grad_shape",
     "slice_shape",
+    "top_k_shape",
     "transposed",
 ]
 
@@ -46,6 +63,13 @@ def broadcast_axes(source: Shape, target: Shape) -> tuple[int, ...]:
     return (*range(extra), *stretched)
 
 
+def broadcasted(shape: Shape, wanted: Shape) -> Shape:
+    """Returns `wanted`, if a tensor of `shape` can be repeated until it has this shape."""
+    if len(wanted) < len(shape) or broadcast_shapes("broadcast_to", shape, wanted) != wanted:
+        raise ShapeError(f"`broadcast_to`: {list(shape)} cannot become {list(wanted)}")
+    return wanted
+
+
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
     """Returns `axis` counted from the front."""
     if not -ndim <= axis < ndim:
@@ -62,6 +86,29 @@ def normalize_axes(op: str, axes: Sequence[int] | int | None, ndim: int) -> tupl
     if len(set(normal)) != len(normal):
         raise ShapeError(f"`{op}`: axes {list(listed)} name one axis twice")
     return normal
+
+
+def nonempty_axes(op: str, shape: Shape, axes: Sequence[int] | int | None) -> tuple[int, ...]:
+    """Returns `normalize_axes`; none of the axes may have length 0, of which there is no mean and no largest value."""
+    normal = normalize_axes(op, axes, len(shape))
+    if any(shape[axis] == 0 for axis in normal):
+        raise ShapeError(f"`{op}`: {list(shape)} has no elements along axes {list(normal)}")
+    return normal
+
+
+def argmax_axis(shape: Shape, axis: int) -> int:
+    """Returns `axis` counted from the front; it must have elements."""
+    normal = normalize_axis("argmax", axis, len(shape))
+    if shape[normal] == 0:
+        raise ShapeError(f"`argmax`: {list(shape)} has no elements along axis {normal}")
+    return normal
+
+
+def top_k_shape(shape: Shape, k: int) -> Shape:
+    """Returns the shape of the k largest elements along the last axis, which must have so many."""
+    if not shape or not 1 <= k <= shape[-1]:
+        raise ShapeError(f"`top_k`: k = {k} does not fit the last axis of {list(shape)}")
+    return (*shape[:-1], k)
 
 
 def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
@@ -99,6 +146,25 @@ def slice_shape(shape: Shape, axis: int, start: int, stop: int) -> Shape:
     return (*shape[:axis], stop - start, *shape[axis + 1 :])
 
 
+def slice_grad_shape(shape: Shape, axis: int, start: int, length: int) -> Shape:
+    """Returns the shape in which a tensor of `shape` is placed at `start` of a normalized axis of this length."""
+    stop = start + shape[axis]
+    if not 0 <= start <= stop <= length:
+        raise ShapeError(f"`slice_grad`: {start}:{stop} is outside an axis of length {length}")
+    return (*shape[:axis], length, *shape[axis + 1 :])
+
+
+def cat_axis(tensors: Sequence[Tensor], axis: int) -> int:
+    """Returns the axis along which tensors are joined, counted from the front; they must have one dtype."""
+    if not tensors:
+        raise ShapeError("`cat`: no tensors given")
+    dtypes = {tensor.dtype for tensor in tensors}
+    if len(dtypes) != 1:
+        listed = ", ".join(sorted(dtype.value for dtype in dtypes))
+        raise DTypeError(f"`cat`: tensors are {listed}; nothing is converted silently", hint="use `cast`")
+    return normalize_axis("cat", axis, tensors[0].ndim)
+
+
 def cat_shape(shapes: Sequence[Shape], axis: int) -> Shape:
     """Returns the shape of tensors joined along a normalized axis; all other lengths must agree."""
     first = shapes[0]
@@ -120,6 +186,35 @@ def matmul_shape(a: Shape, b: Shape, transpose_a: bool, transpose_b: bool) -> Sh
         flags = f" (transpose_a={transpose_a}, transpose_b={transpose_b})"
         raise ShapeError(f"`matmul`: {list(a)} by {list(b)}{flags}: inner lengths {inner_a} and {inner_b} differ")
     return (*broadcast_shapes("matmul", a[:-2], b[:-2]), rows, columns)
+
+
+def gather_axis(x: Tensor, index: Tensor, axis: int) -> int:
+    """Returns the axis along which `index` picks, counted from the front; else it must have x's shape."""
+    normal = normalize_axis("gather", axis, x.ndim)
+    require_dtype("gather", "index", index, DType.i32)
+    if index.ndim != x.ndim:
+        raise ShapeError(f"`gather`: `index` has {index.ndim} dimensions; {x.ndim} are needed")
+    require_shape("gather", "index", index, (*x.shape[:normal], index.shape[normal], *x.shape[normal + 1 :]))
+    return normal
+
+
+def dropout_row_size(op: str, shape: Shape, rate: float, random: RandomStream) -> int:
+    """Returns how many elements of a tensor of `shape` belong to each row of a stream, for dropout at this rate."""
+    if not 0 <= rate < 1:
+        raise OpError(f"`{op}`: rate {rate} is outside [0, 1)")
+    require_dtype(op, "rows", random.rows, DType.i32)
+    require_dtype(op, "step", random.step, DType.i32)
+    size, rows = math.prod(shape), random.rows.size
+    if rows == 0 or size % rows:
+        raise ShapeError(f"`{op}`: {rows} rows do not divide shape {list(shape)}")
+    return size // rows
+
+
+def require_indices(op: str, indices: npt.NDArray[Any], length: int) -> None:
+    """Raises `OpError` unless all indices, as the host sees them, are in 0 ... length - 1."""
+    if indices.size and (indices.min() < 0 or indices.max() >= length):
+        outside = indices[(indices < 0) | (indices >= length)].flat[0]
+        raise OpError(f"`{op}`: index {outside} is outside 0 ... {length - 1}")
 
 
 def require_shape(op: str, name: str, tensor: Tensor, shape: Shape) -> None:
@@ -167,3 +262,12 @@ def operand_dtype(op: str, *operands: "Tensor | float") -> DType:
         listed = " and ".join(sorted(dtype.value for dtype in dtypes))
         raise DTypeError(f"`{op}`: operands are {listed}; nothing is converted silently", hint="use `cast`")
     return dtypes.pop()
+
+
+def plain_number(op: str, number: float, dtype: DType) -> int | float:
+    """Returns an operand that is no tensor as an element of `dtype`. Raises `DTypeError` if no such tensor holds it."""
+    if dtype.is_floating:
+        return float(number)
+    if not float(number).is_integer():
+        raise DTypeError(f"`{op}`: the number {number} does not fit an {dtype.value} tensor", hint="use `cast`")
+    return int(number)

@@ -20,6 +20,7 @@ class ActivationOps(NormalizationOps):
         self, x: Tensor, bias: Tensor | None, expression: Expression, coefficients: Sequence[Tensor] = ()
     ) -> Tensor:
         """expression(x + bias). x (..., F), bias (F,), one (F,) for each of `expression.coefficients()`."""
+        self._check_activation("bias_activation", x, bias, expression, coefficients)
         preactivation, values = self._activation_inputs(x, bias, expression, coefficients)
         return self._spread(expression.evaluate(self, preactivation, values), x)
 
@@ -33,6 +34,8 @@ class ActivationOps(NormalizationOps):
         coefficients: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
         """Gradients for x (..., F), bias (F,) (None without one) and each coefficient (F,)."""
+        self._check_activation("bias_activation_grad", x, bias, expression, coefficients)
+        require_shape("bias_activation_grad", "grad", grad, x.shape)
         preactivation, values = self._activation_inputs(x, bias, expression, coefficients)
         lead = tuple(range(x.ndim - 1))
 
@@ -46,7 +49,6 @@ class ActivationOps(NormalizationOps):
     def _activation_inputs(
         self, x: Tensor, bias: Tensor | None, expression: Expression, coefficients: Sequence[Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        self._check_activation("bias_activation", x, bias, expression, coefficients)
         names = [coefficient.name for coefficient in expression.coefficients()]
         return (x if bias is None else self.add(x, bias)), dict(zip(names, coefficients, strict=True))
 

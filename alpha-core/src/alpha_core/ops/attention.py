@@ -2,11 +2,12 @@
 
 import math
 
+from alpha_core.dtype import DType
 from alpha_core.errors import OpError
 from alpha_core.op import op
 from alpha_core.ops.activation import ActivationOps
 from alpha_core.random import RandomStream
-from alpha_core.shape import require_shape
+from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Tensor
 
 __all__ = ["AttentionOps"]
@@ -31,7 +32,7 @@ class AttentionOps(ActivationOps):
         `soft_cap` c > 0 replaces each score s by c * tanh(s / c). Dropout with rate > 0 needs `random` and acts on the
         weights: element (h, i, j) of row b has the number (h * Tq + i) * Tk + j.
         """
-        self._check_attention(query, key, value, dropout_rate, random)
+        self._check_attention("attention", query, key, value, dropout_rate, random)
         scores, _ = self._masked_scores(query, key, soft_cap)  # (B, H, Tq, Tk)
         largest = self.max(scores, -1, True)
         exponentials = self.exp(self.sub(scores, largest))
@@ -60,6 +61,7 @@ class AttentionOps(ActivationOps):
         P = exp(S - log_sum_exp); dP = (grad v^T) * mask; dS = P * (dP - sum(grad * out)); dq = dS k / sqrt(D);
         dk = dS^T q / sqrt(D); dv = (P * mask)^T grad. The soft cap multiplies dS by 1 - tanh(s / c)^2.
         """
+        self._check_attention_grad(grad, query, key, value, out, log_sum_exp, dropout_rate, random)
         scores, cap_slope = self._masked_scores(query, key, soft_cap)
         weights = self.exp(self.sub(scores, self.reshape(log_sum_exp, (*log_sum_exp.shape, 1))))
         dweights = self.matmul(grad, value, transpose_b=True)
@@ -81,11 +83,8 @@ class AttentionOps(ActivationOps):
 
         x (..., T, D), cosine and sine (T, D/2). `inverse` rotates back, which is also the gradient.
         """
+        self._check_rotary(x, cosine, sine)
         half = x.shape[-1] // 2
-        if x.shape[-1] % 2:
-            raise OpError(f"`rotary`: the last axis has odd length {x.shape[-1]}")
-        for name, table in (("cosine", cosine), ("sine", sine)):
-            require_shape("rotary", name, table, (x.shape[-2], half))
         first, second = self.slice(x, -1, 0, half), self.slice(x, -1, half, 2 * half)
         turn = self.neg(sine) if inverse else sine
         return self.cat(
@@ -111,15 +110,47 @@ class AttentionOps(ActivationOps):
 
     @staticmethod
     def _check_attention(
-        query: Tensor, key: Tensor, value: Tensor, dropout_rate: float, random: RandomStream | None
+        op: str, query: Tensor, key: Tensor, value: Tensor, dropout_rate: float, random: RandomStream | None
     ) -> None:
         if query.ndim != 4:
-            raise OpError(f"`attention`: `query` has shape {list(query.shape)}; (batch, heads, time, width) is needed")
+            raise OpError(f"`{op}`: `query` has shape {list(query.shape)}; (batch, heads, time, width) is needed")
         batch, heads, time, width = query.shape
         keys = key.shape[2] if key.ndim == 4 else -1
-        require_shape("attention", "key", key, (batch, heads, keys, width))
-        require_shape("attention", "value", value, key.shape)
+        require_shape(op, "key", key, (batch, heads, keys, width))
+        require_shape(op, "value", value, key.shape)
         if keys < time:
-            raise OpError(f"`attention`: {time} queries but only {keys} keys; a query must see at least itself")
-        if dropout_rate > 0 and random is None:
-            raise OpError(f"`attention`: dropout with rate {dropout_rate} needs a random stream")
+            raise OpError(f"`{op}`: {time} queries but only {keys} keys; a query must see at least itself")
+        if dropout_rate <= 0:
+            return
+        if random is None:
+            raise OpError(f"`{op}`: dropout with rate {dropout_rate} needs a random stream")
+        if dropout_rate >= 1:
+            raise OpError(f"`{op}`: dropout rate {dropout_rate} is outside [0, 1)")
+        require_dtype(op, "step", random.step, DType.i32)
+        require_dtype(op, "rows", random.rows, DType.i32)
+        require_shape(op, "rows", random.rows, (batch,))
+
+    @classmethod
+    def _check_attention_grad(
+        cls,
+        grad: Tensor,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        out: Tensor,
+        log_sum_exp: Tensor,
+        dropout_rate: float,
+        random: RandomStream | None,
+    ) -> None:
+        cls._check_attention("attention_grad", query, key, value, dropout_rate, random)
+        require_shape("attention_grad", "grad", grad, query.shape)
+        require_shape("attention_grad", "out", out, query.shape)
+        require_shape("attention_grad", "log_sum_exp", log_sum_exp, query.shape[:3])
+
+    @staticmethod
+    def _check_rotary(x: Tensor, cosine: Tensor, sine: Tensor) -> None:
+        *_, time, width = x.shape
+        if width % 2:
+            raise OpError(f"`rotary`: the last axis has odd length {width}")
+        for name, table in (("cosine", cosine), ("sine", sine)):
+            require_shape("rotary", name, table, (time, width // 2))

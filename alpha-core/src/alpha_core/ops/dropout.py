@@ -6,6 +6,7 @@ from alpha_core.dtype import DType
 from alpha_core.op import op
 from alpha_core.ops.indexing import IndexingOps
 from alpha_core.random import RandomStream
+from alpha_core.shape import dropout_row_size
 from alpha_core.tensor import Shape, Tensor
 
 __all__ = ["DropoutOps"]
@@ -27,4 +28,5 @@ class DropoutOps(IndexingOps):
     @op
     def dropout(self, x: Tensor, rate: float, random: RandomStream) -> Tensor:
         """x * dropout_mask. Its gradient is itself, applied to the incoming gradient."""
+        dropout_row_size("dropout", x.shape, rate, random)
         return self.mul(x, self.dropout_mask(x.shape, rate, random, x.dtype))

@@ -7,7 +7,7 @@ from alpha_core.dtype import DType
 from alpha_core.errors import ShapeError
 from alpha_core.op import op
 from alpha_core.ops.matmul import MatmulOps
-from alpha_core.shape import normalize_axis
+from alpha_core.shape import normalize_axis, require_dtype, require_shape
 from alpha_core.tensor import Tensor
 
 __all__ = ["IndexingOps"]
@@ -27,7 +27,7 @@ class IndexingOps(MatmulOps):
     @op
     def gather_grad(self, grad: Tensor, index: Tensor, axis: int, length: int) -> Tensor:
         """Adds `grad` into zeros at `index` along `axis`, which is `length` long: the gradient of `gather`."""
-        axis = normalize_axis("gather_grad", axis, grad.ndim)
+        axis = self._check_gather_grad(grad, index, axis)
         last = (*(i for i in range(grad.ndim) if i != axis), axis)
         moved, picked = self.transpose(grad, last), self.transpose(index, last)
         lead, count = moved.shape[:-1], moved.shape[-1]
@@ -41,8 +41,7 @@ class IndexingOps(MatmulOps):
     @op
     def embedding(self, weight: Tensor, ids: Tensor) -> Tensor:
         """Rows of a table: weight (V, E), ids i32 (...) gives (..., E). For every dtype."""
-        if weight.ndim != 2:
-            raise ShapeError(f"`embedding`: `weight` has shape {list(weight.shape)}; (rows, width) is needed")
+        self._check_embedding("embedding", weight, ids)
         width = weight.shape[1]
         rows = self.broadcast_to(self.reshape(ids, (ids.size, 1)), (ids.size, width))
         return self.reshape(self.gather(weight, rows, 0), (*ids.shape, width))
@@ -50,6 +49,7 @@ class IndexingOps(MatmulOps):
     @op
     def embedding_grad(self, grad: Tensor, ids: Tensor, rows: int) -> Tensor:
         """Adds grad (..., E) into a table of zeros (rows, E) at ids (...)."""
+        self._check_embedding_grad(grad, ids)
         one_hot = self._one_hot(self.reshape(ids, (ids.size, 1)), rows, grad.dtype)  # (N, V)
         return self.matmul(one_hot, self.reshape(grad, (ids.size, grad.shape[-1])), transpose_a=True)
 
@@ -65,6 +65,25 @@ class IndexingOps(MatmulOps):
 
         Equal values come in ascending order of index. x (..., N) gives two (..., k); 1 <= k <= N.
         """
+
+    @staticmethod
+    def _check_gather_grad(grad: Tensor, index: Tensor, axis: int) -> int:
+        """Returns the axis counted from the front."""
+        normal = normalize_axis("gather_grad", axis, grad.ndim)
+        require_dtype("gather_grad", "index", index, DType.i32)
+        require_shape("gather_grad", "index", index, grad.shape)
+        return normal
+
+    @staticmethod
+    def _check_embedding(op: str, weight: Tensor, ids: Tensor) -> None:
+        if weight.ndim != 2:
+            raise ShapeError(f"`{op}`: `weight` has shape {list(weight.shape)}; (rows, width) is needed")
+        require_dtype(op, "ids", ids, DType.i32)
+
+    @staticmethod
+    def _check_embedding_grad(grad: Tensor, ids: Tensor) -> None:
+        require_dtype("embedding_grad", "ids", ids, DType.i32)
+        require_shape("embedding_grad", "grad", grad, (*ids.shape, grad.shape[-1] if grad.ndim else 0))
 
     def _one_hot(self, index: Tensor, length: int, dtype: DType) -> Tensor:
         return self.cast(self.equal(index, self.arange(length)), dtype)

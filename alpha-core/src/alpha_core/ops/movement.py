@@ -3,10 +3,9 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from alpha_core.errors import ShapeError
 from alpha_core.op import op
 from alpha_core.ops.elementwise import ElementwiseOps
-from alpha_core.shape import normalize_axis
+from alpha_core.shape import normalize_axis, slice_grad_shape
 from alpha_core.tensor import Shape, Tensor
 
 __all__ = ["MovementOps"]
@@ -39,11 +38,9 @@ class MovementOps(ElementwiseOps):
     def slice_grad(self, grad: Tensor, axis: int, start: int, length: int) -> Tensor:
         """Places `grad` at `start` in a tensor of zeros that is `length` long on `axis`."""
         axis = normalize_axis("slice_grad", axis, grad.ndim)
-        stop = start + grad.shape[axis]
-        if not 0 <= start <= stop <= length:
-            raise ShapeError(f"`slice_grad`: {start}:{stop} is outside an axis of length {length}")
+        slice_grad_shape(grad.shape, axis, start, length)
         before = (*grad.shape[:axis], start, *grad.shape[axis + 1 :])
-        after = (*grad.shape[:axis], length - stop, *grad.shape[axis + 1 :])
+        after = (*grad.shape[:axis], length - start - grad.shape[axis], *grad.shape[axis + 1 :])
         return self.cat([self.zeros(before, grad.dtype), grad, self.zeros(after, grad.dtype)], axis)
 
     @op

@@ -17,9 +17,7 @@ class NormalizationOps(SoftmaxOps):
 
         x (..., E), weight and bias (E,).
         """
-        require_shape("layer_norm", "weight", weight, x.shape[-1:])
-        if bias is not None:
-            require_shape("layer_norm", "bias", bias, x.shape[-1:])
+        self._check_norm("layer_norm", x, weight, bias)
         normalized, _ = self._standardized(x, eps)
         scaled = self.mul(normalized, weight)
         return scaled if bias is None else self.add(scaled, bias)
@@ -32,8 +30,7 @@ class NormalizationOps(SoftmaxOps):
 
         With n = (x - mean) * r and g = grad * weight: dx = r * (g - mean(g) - n * mean(g * n)).
         """
-        require_shape("layer_norm_grad", "grad", grad, x.shape)
-        require_shape("layer_norm_grad", "weight", weight, x.shape[-1:])
+        self._check_norm_grad("layer_norm_grad", grad, x, weight)
         normalized, reciprocal = self._standardized(x, eps)
         scaled = self.mul(grad, weight)
         centred = self.sub(scaled, self.mean(scaled, -1, True))
@@ -45,7 +42,7 @@ class NormalizationOps(SoftmaxOps):
     @op
     def rms_norm(self, x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
         """x / sqrt(mean(x * x) + eps) * weight (Zhang, Sennrich 2019). x (..., E), weight (E,)"""
-        require_shape("rms_norm", "weight", weight, x.shape[-1:])
+        self._check_norm("rms_norm", x, weight, None)
         return self.mul(self.mul(x, self._reciprocal_rms(x, eps)), weight)
 
     @op
@@ -54,14 +51,24 @@ class NormalizationOps(SoftmaxOps):
 
         With n = x * r and g = grad * weight: dx = r * (g - n * mean(g * n)).
         """
-        require_shape("rms_norm_grad", "grad", grad, x.shape)
-        require_shape("rms_norm_grad", "weight", weight, x.shape[-1:])
+        self._check_norm_grad("rms_norm_grad", grad, x, weight)
         reciprocal = self._reciprocal_rms(x, eps)
         normalized = self.mul(x, reciprocal)
         scaled = self.mul(grad, weight)
         along = self.mul(normalized, self.mean(self.mul(scaled, normalized), -1, True))
         dweight = self.sum(self.mul(grad, normalized), tuple(range(x.ndim - 1)))
         return self.mul(reciprocal, self.sub(scaled, along)), dweight
+
+    @staticmethod
+    def _check_norm(op: str, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+        require_shape(op, "weight", weight, x.shape[-1:])
+        if bias is not None:
+            require_shape(op, "bias", bias, x.shape[-1:])
+
+    @staticmethod
+    def _check_norm_grad(op: str, grad: Tensor, x: Tensor, weight: Tensor) -> None:
+        require_shape(op, "grad", grad, x.shape)
+        require_shape(op, "weight", weight, x.shape[-1:])
 
     def _standardized(self, x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
         """Returns (x - mean) * r and r = 1 / sqrt(variance + eps)."""

@@ -4,10 +4,9 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from alpha_core.errors import ShapeError
 from alpha_core.op import op
 from alpha_core.ops.movement import MovementOps
-from alpha_core.shape import normalize_axes, reduced_shape
+from alpha_core.shape import nonempty_axes, normalize_axes, reduced_shape
 from alpha_core.tensor import Tensor
 
 __all__ = ["ReductionOps"]
@@ -40,9 +39,7 @@ class ReductionOps(MovementOps):
     @op
     def mean(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
         """Arithmetic mean over `axes`: sum(x) / n."""
-        count = math.prod(x.shape[axis] for axis in normalize_axes("mean", axes, x.ndim))
-        if count == 0:
-            raise ShapeError(f"`mean`: {list(x.shape)} has no elements along the axes {axes}")
+        count = math.prod(x.shape[axis] for axis in nonempty_axes("mean", x.shape, axes))
         return self.mul(self.sum(x, axes, keepdims), 1.0 / count)
 
     @op

@@ -3,14 +3,13 @@
 from abc import abstractmethod
 
 from alpha_core.dtype import DType
-from alpha_core.errors import DTypeError
 from alpha_core.ops.elementwise import Operand
 from alpha_core.recording.creation import CreationLaunches
 from alpha_core.recording.launch import Following
-from alpha_core.shape import broadcast_shapes, operand_dtype, require_floating
+from alpha_core.shape import broadcast_shapes, operand_dtype, plain_number, require_floating
 from alpha_core.tensor import Tensor
 
-__all__ = ["ElementwiseLaunches", "plain_number", "sums"]
+__all__ = ["ElementwiseLaunches", "sums"]
 
 
 class ElementwiseLaunches(CreationLaunches):
@@ -119,12 +118,3 @@ def sums(out: Tensor, tensors: list[Tensor]) -> list[Following]:
     """Says a + b in the ways in which the kernel that makes one of the two could do it."""
     pairs = (tensors, tensors[::-1])
     return [Following(source, out, addend) for source, addend in pairs if source.shape == out.shape]
-
-
-def plain_number(op: str, number: float, dtype: DType) -> int | float:
-    """Returns an operand that is no tensor as what a kernel takes. Raises `DTypeError` if no such tensor holds it."""
-    if dtype.is_floating:
-        return float(number)
-    if not float(number).is_integer():
-        raise DTypeError(f"`{op}`: the number {number} does not fit an {dtype.value} tensor", hint="use `cast`")
-    return int(number)

@@ -10,7 +10,6 @@ import attrs
 
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType
-from alpha_core.errors import DTypeError
 from alpha_core.recording.launch import Following, KernelSpec, Launch
 from alpha_core.recording.storage import Buffer, View, is_contiguous, row_major, view_of
 from alpha_core.tensor import Shape, Tensor
@@ -131,10 +130,6 @@ class Engine(Backend, ABC):
     @abstractmethod
     def _copied(self, x: Tensor) -> Tensor:
         """Returns a contiguous copy."""
-
-    def _require_arithmetic(self, op: str, dtype: DType, integers: bool = True) -> None:
-        if not (dtype in self.compute_dtypes or (integers and dtype is DType.i32)):
-            raise DTypeError(f"`{op}`: `{self.name}` does not compute this in {dtype.value}", hint="use `cast`")
 
 
 def _in_place(tensor: Tensor) -> Tensor:

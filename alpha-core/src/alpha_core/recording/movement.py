@@ -7,13 +7,21 @@ from collections.abc import Sequence
 import attrs
 
 from alpha_core.dtype import DType
-from alpha_core.errors import DTypeError, ShapeError
 from alpha_core.ops.elementwise import Operand
 from alpha_core.recording.elementwise import ElementwiseLaunches
 from alpha_core.recording.layout import broadcast_strides, reshape_strides
 from alpha_core.recording.placed import Piece, Placed
 from alpha_core.recording.storage import row_major, view_of
-from alpha_core.shape import broadcast_shapes, cat_shape, normalize_axis, reshaped, slice_shape, transposed
+from alpha_core.shape import (
+    broadcasted,
+    cat_axis,
+    cat_shape,
+    normalize_axis,
+    reshaped,
+    slice_grad_shape,
+    slice_shape,
+    transposed,
+)
 from alpha_core.tensor import Shape, Tensor
 
 __all__ = ["MOST_PIECES", "MovementLaunches"]
@@ -38,9 +46,7 @@ class MovementLaunches(ElementwiseLaunches):
         return self._seen(x, shape, tuple(view.strides[axis] for axis in axes), view.offset)
 
     def broadcast_to(self, x: Tensor, shape: Shape) -> Tensor:
-        target, view = tuple(shape), view_of(x)
-        if len(target) < x.ndim or broadcast_shapes("broadcast_to", x.shape, target) != target:
-            raise ShapeError(f"`broadcast_to`: {list(x.shape)} cannot become {list(target)}")
+        target, view = broadcasted(x.shape, tuple(shape)), view_of(x)
         return self._seen(x, target, broadcast_strides(x.shape, view.strides, target), view.offset)
 
     def slice(self, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
@@ -51,10 +57,7 @@ class MovementLaunches(ElementwiseLaunches):
     def slice_grad(self, grad: Tensor, axis: int, start: int, length: int) -> Tensor:
         """In a recorded step nothing moves before somebody looks: gradients of slices that meet are joined at once."""
         axis = normalize_axis("slice_grad", axis, grad.ndim)
-        stop = start + grad.shape[axis]
-        if not 0 <= start <= stop <= length:
-            raise ShapeError(f"`slice_grad`: {start}:{stop} is outside an axis of length {length}")
-        shape = (*grad.shape[:axis], length, *grad.shape[axis + 1 :])
+        shape = slice_grad_shape(grad.shape, axis, start, length)
         if self.recorder is None:
             return self._join([Piece(start, grad)], shape, axis, grad.dtype)
         return self._placed(Placed(self._join, shape, axis, (Piece(start, grad),)), grad.dtype)
@@ -64,12 +67,7 @@ class MovementLaunches(ElementwiseLaunches):
         return super().add(a, b) if both is None or not isinstance(a, Tensor) else self._placed(both, a.dtype)
 
     def cat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        if not tensors:
-            raise ShapeError("`cat`: no tensors given")
-        if len({tensor.dtype for tensor in tensors}) != 1:
-            listed = ", ".join(sorted({tensor.dtype.value for tensor in tensors}))
-            raise DTypeError(f"`cat`: tensors are {listed}; nothing is converted silently", hint="use `cast`")
-        axis = normalize_axis("cat", axis, tensors[0].ndim)
+        axis = cat_axis(tensors, axis)
         shape = cat_shape([tensor.shape for tensor in tensors], axis)
         pieces, start = [], 0
         for tensor in tensors:

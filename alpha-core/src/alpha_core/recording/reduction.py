@@ -4,11 +4,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from alpha_core.errors import DTypeError, OpError, ShapeError
+from alpha_core.errors import OpError
 from alpha_core.ops.reduction import Axes
 from alpha_core.recording.storage import View, row_major, view_of
 from alpha_core.recording.update import UpdateLaunches
-from alpha_core.shape import normalize_axes, reduced_shape, require_floating
+from alpha_core.shape import nonempty_axes, normalize_axes, reduced_shape
 from alpha_core.tensor import Tensor
 
 __all__ = ["ReductionLaunches"]
@@ -23,18 +23,12 @@ class ReductionLaunches(UpdateLaunches):
 
     def mean(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
         self._require_computed("mean", x)
-        normal = normalize_axes("mean", axes, x.ndim)
-        count = math.prod(x.shape[axis] for axis in normal)
-        if count == 0:
-            raise ShapeError(f"`mean`: {list(x.shape)} has no elements along the axes {axes}")
-        return self._reduced("sum", x, normal, keepdims, 1.0 / count)
+        normal = nonempty_axes("mean", x.shape, axes)
+        return self._reduced("sum", x, normal, keepdims, 1.0 / math.prod(x.shape[axis] for axis in normal))
 
     def max(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
         self._require_computed("max", x)
-        normal = normalize_axes("max", axes, x.ndim)
-        if any(x.shape[axis] == 0 for axis in normal):
-            raise ShapeError(f"`max`: {list(x.shape)} has no elements along axes {list(normal)}")
-        return self._reduced("max", x, normal, keepdims)
+        return self._reduced("max", x, nonempty_axes("max", x.shape, axes), keepdims)
 
     def all_finite(self, x: Tensor) -> Tensor:
         self._require_computed("all_finite", x)
@@ -54,11 +48,6 @@ class ReductionLaunches(UpdateLaunches):
 
     def clip_coefficient(self, norm: Tensor, limit: float) -> Tensor:
         return self._computed("clip_coefficient", [norm, limit], integers=False)
-
-    def _require_computed(self, op: str, *tensors: Tensor) -> None:
-        dtype = require_floating(op, *tensors)
-        if dtype not in self.compute_dtypes:
-            raise DTypeError(f"`{op}`: `{self.name}` stores {dtype.value} but computes in f32", hint="use `cast`")
 
     def _reduced(self, op: str, x: Tensor, axes: tuple[int, ...], keepdims: bool, scale: float = 1.0) -> Tensor:
         shape = reduced_shape(x.shape, axes, keepdims)

@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream, dropout_threshold
 from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.storage import View, view_of
-from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Shape, Tensor
 from alpha_helios.attention import (
     FORWARD,
@@ -62,9 +60,9 @@ class AttentionKernels(ReductionKernels):
         dropout_rate: float = 0.0,
         random: RandomStream | None = None,
     ) -> tuple[Tensor, Tensor]:
-        self._check_attention(query, key, value, dropout_rate, random)
+        self._check_attention("attention", query, key, value, dropout_rate, random)
         self._require_computed("attention", query, key, value)
-        call = self._call("attention", query, key, value, soft_cap, dropout_rate, random)
+        call = self._call(query, key, value, soft_cap, dropout_rate, random)
         able = ways(self.info, self.matmul_dtype, call, FORWARD)
         if not able or query.size == 0:
             return super().attention(query, key, value, soft_cap, dropout_rate, random)
@@ -97,12 +95,9 @@ class AttentionKernels(ReductionKernels):
         dropout_rate: float = 0.0,
         random: RandomStream | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        self._check_attention(query, key, value, dropout_rate, random)
-        require_shape("attention_grad", "grad", grad, query.shape)
-        require_shape("attention_grad", "out", out, query.shape)
-        require_shape("attention_grad", "log_sum_exp", log_sum_exp, query.shape[:3])
+        self._check_attention_grad(grad, query, key, value, out, log_sum_exp, dropout_rate, random)
         self._require_computed("attention_grad", grad, query, key, value, out, log_sum_exp)
-        call = self._call("attention_grad", query, key, value, soft_cap, dropout_rate, random)
+        call = self._call(query, key, value, soft_cap, dropout_rate, random)
         able = [ways(self.info, self.matmul_dtype, call, part) for part in (OF_QUERIES, OF_KEYS)]
         if not all(able) or query.size == 0:
             return super().attention_grad(grad, query, key, value, out, log_sum_exp, soft_cap, dropout_rate, random)
@@ -150,17 +145,9 @@ class AttentionKernels(ReductionKernels):
     def cached_attention(
         self, query: Tensor, key: Tensor, value: Tensor, lengths: Tensor, soft_cap: float = 0.0
     ) -> Tensor:
-        if query.ndim != 3:
-            raise ShapeError(
-                f"`cached_attention`: `query` has shape {list(query.shape)}; (batch, heads, width) is needed"
-            )
-        batch, heads, width = query.shape
-        capacity = key.shape[2] if key.ndim == 4 else -1
-        require_shape("cached_attention", "key", key, (batch, heads, capacity, width))
-        require_shape("cached_attention", "value", value, key.shape)
-        require_shape("cached_attention", "lengths", lengths, (batch,))
-        require_dtype("cached_attention", "lengths", lengths, DType.i32)
+        self._check_cached_attention(query, key, value, lengths)
         self._require_computed("cached_attention", query, key, value)
+        batch, heads, capacity, width = key.shape
         if width > _WIDEST or query.size == 0:
             return super().cached_attention(query, key, value, lengths, soft_cap)
         query, key, value = self._readable(query, key, value)
@@ -208,17 +195,13 @@ class AttentionKernels(ReductionKernels):
         return out
 
     def rotary(self, x: Tensor, cosine: Tensor, sine: Tensor, inverse: bool = False) -> Tensor:
-        *_, time, width = x.shape
-        half = width // 2
-        if width % 2:
-            raise OpError(f"`rotary`: the last axis has odd length {width}")
-        for name, table in (("cosine", cosine), ("sine", sine)):
-            require_shape("rotary", name, table, (time, half))
+        self._check_rotary(x, cosine, sine)
         self._require_computed("rotary", x, cosine, sine)
         if x.ndim > 4 or x.size == 0:
             return super().rotary(x, cosine, sine, inverse)
         x, cosine, sine = self._readable(x, cosine, sine)
-        batch, heads = (1, 1, *x.shape)[-4:-2]
+        batch, heads, time, width = (1, 1, *x.shape)[-4:]
+        half = width // 2
         (out,) = self._heads([x], (batch, heads, time, width), 1)
         lanes = row_lanes(half, x, cosine, sine)
         self.launch(
@@ -274,16 +257,9 @@ class AttentionKernels(ReductionKernels):
         )
 
     def _call(
-        self,
-        op: str,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        soft_cap: float,
-        rate: float,
-        random: RandomStream | None,
+        self, query: Tensor, key: Tensor, value: Tensor, soft_cap: float, rate: float, random: RandomStream | None
     ) -> AttentionCall:
-        tensors, values = self._dropout_arguments(op, rate, random, query.shape[0])
+        tensors, values = self._dropout_arguments(rate, random)
         return AttentionCall(self._readable(query, key, value), soft_cap, tensors, values)
 
     def _heads(self, operands: Sequence[Tensor], shape: Shape, count: int) -> list[Tensor]:
@@ -297,16 +273,11 @@ class AttentionKernels(ReductionKernels):
         return [Tensor(shape, DType.f32, view) for view in views]
 
     def _dropout_arguments(
-        self, op: str, rate: float, random: RandomStream | None, batch: int
+        self, rate: float, random: RandomStream | None
     ) -> tuple[tuple[Tensor, ...], tuple[int | float, ...]]:
         """Returns tensors and numbers that say to kernels what is dropped; none if nothing is."""
         if random is None or rate <= 0:
             return (), ()
-        if rate >= 1:
-            raise OpError(f"`{op}`: dropout rate {rate} is outside [0, 1)")
-        require_dtype(op, "step", random.step, DType.i32)
-        require_dtype(op, "rows", random.rows, DType.i32)
-        require_shape(op, "rows", random.rows, (batch,))
         numbers = (*stream_numbers(random), as_signed(dropout_threshold(rate)), 1.0 / (1.0 - rate))
         return (self.contiguous(random.step), self.contiguous(random.rows)), numbers
 

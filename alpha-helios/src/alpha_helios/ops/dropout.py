@@ -1,13 +1,10 @@
 """Dropout: the mask is drawn where it is used, and what is added to the result may be added there."""
 
-import math
-
 from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream, dropout_threshold
 from alpha_core.recording.launch import Following, KernelSpec, Launch
 from alpha_core.recording.storage import is_contiguous, stored_dtype, view_of
-from alpha_core.shape import require_dtype
+from alpha_core.shape import dropout_row_size
 from alpha_core.tensor import Shape, Tensor
 from alpha_helios.kernels.dropout import dropout
 from alpha_helios.ops.embedding import EmbeddingKernels
@@ -27,19 +24,12 @@ class DropoutKernels(EmbeddingKernels):
 
     def _dropped(self, op: str, x: Tensor | None, shape: Shape, rate: float, random: RandomStream) -> Tensor:
         """Returns x times the mask, or the mask."""
-        if not 0 <= rate < 1:
-            raise OpError(f"`{op}`: rate {rate} is outside [0, 1)")
-        require_dtype(op, "rows", random.rows, DType.i32)
-        require_dtype(op, "step", random.step, DType.i32)
-        size, rows = math.prod(shape), random.rows.size
-        if rows == 0 or size % rows:
-            raise ShapeError(f"`{op}`: {rows} rows do not divide shape {list(shape)}")
+        width = dropout_row_size(op, shape, rate, random)
         out = self.result(shape, DType.f32, [] if x is None else [x])
-        if size == 0:
+        if out.size == 0:
             return out
         source = None if x is None else self.contiguous(x)
         numbers = self.contiguous(random.rows)
-        width = size // rows
         blocks = -(-width // 4)
 
         def made(out: Tensor, addend: Tensor | None, between: str) -> Launch:
@@ -58,13 +48,13 @@ class DropoutKernels(EmbeddingKernels):
                 writes=(out,),
                 reads=(*moved[1:], numbers, random.step),
                 values=(
-                    *(rows * blocks, blocks, width),
+                    *(numbers.size * blocks, blocks, width),
                     *stream_numbers(random),
                     as_signed(dropout_threshold(rate)),
                     1.0 / (1.0 - rate),
                 ),
-                groups=covering(rows * blocks),
-                flops=float(size * (len(moved) - 1)),
+                groups=covering(numbers.size * blocks),
+                flops=float(out.size * (len(moved) - 1)),
             )
 
         def extended(following: Following) -> Launch | None:

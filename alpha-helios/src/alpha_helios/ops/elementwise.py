@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from alpha_core.ops.elementwise import Operand
 from alpha_core.recording.creation import moved_as
-from alpha_core.recording.elementwise import plain_number, sums
+from alpha_core.recording.elementwise import sums
 from alpha_core.recording.launch import KernelSpec
 from alpha_core.recording.layout import broadcast_strides, collapse
 from alpha_core.recording.storage import row_major, stored_dtype, view_of
+from alpha_core.shape import plain_number
 from alpha_core.tensor import Tensor
 from alpha_helios.kernels.elementwise import FLAT, NUMBER, REPEATED, TARGET, elementwise
 from alpha_helios.ops.creation import CreationKernels

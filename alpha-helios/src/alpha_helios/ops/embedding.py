@@ -3,10 +3,8 @@
 import math
 
 from alpha_core.dtype import DType
-from alpha_core.errors import ShapeError
 from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.storage import stored_dtype, view_of
-from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.embedding import embedding, embedding_add, embedding_grad, first_places
@@ -20,7 +18,7 @@ __all__ = ["EmbeddingKernels"]
 
 class EmbeddingKernels(IndexingKernels):
     def embedding(self, weight: Tensor, ids: Tensor) -> Tensor:
-        _require_table("embedding", weight, ids)
+        self._check_embedding("embedding", weight, ids)
         shape = (*ids.shape, weight.shape[1])
         out = self.activation(shape) if weight.dtype is DType.f32 else self.empty(shape, weight.dtype)
         self._look_up(out, weight, ids, None)
@@ -31,10 +29,7 @@ class EmbeddingKernels(IndexingKernels):
     ) -> Tensor:
         if dtype is not DType.f32 or (scale is not None and stored_dtype(scale) is not DType.f32):
             return super().quantized_embedding(weight, ids, scale, dtype)
-        require_dtype("quantized_embedding", "weight", weight, DType.bf16, DType.i8)
-        _require_table("quantized_embedding", weight, ids)
-        if scale is not None:
-            require_shape("quantized_embedding", "scale", scale, weight.shape[:1])
+        self._check_quantized_embedding(weight, ids, scale)
         out = self.activation((*ids.shape, weight.shape[1]))
         self._look_up(out, weight, ids, scale)
         return out
@@ -42,8 +37,7 @@ class EmbeddingKernels(IndexingKernels):
     def embedding_grad(self, grad: Tensor, ids: Tensor, rows: int) -> Tensor:
         """What is only added to a table goes there at once, and only to the rows that have a gradient."""
         self._require_computed("embedding_grad", grad)
-        require_dtype("embedding_grad", "ids", ids, DType.i32)
-        require_shape("embedding_grad", "grad", grad, (*ids.shape, grad.shape[-1] if grad.ndim else 0))
+        self._check_embedding_grad(grad, ids)
         width = grad.shape[-1]
         if ids.size == 0 or rows * width == 0:
             return self.full((rows, width), 0.0, grad.dtype)
@@ -124,9 +118,3 @@ class EmbeddingKernels(IndexingKernels):
             groups=covering(ids.size),
         )
         return merged
-
-
-def _require_table(op: str, weight: Tensor, ids: Tensor) -> None:
-    if weight.ndim != 2:
-        raise ShapeError(f"`{op}`: `weight` has shape {list(weight.shape)}; (rows, width) is needed")
-    require_dtype(op, "ids", ids, DType.i32)

@@ -6,11 +6,10 @@ Kernels keep within their tensors whatever an index is: what lies outside is und
 import math
 
 from alpha_core.dtype import DType
-from alpha_core.errors import DTypeError, ShapeError
 from alpha_core.recording.creation import moved_as
 from alpha_core.recording.launch import KernelSpec
 from alpha_core.recording.storage import stored_dtype, view_of
-from alpha_core.shape import normalize_axis, require_dtype, require_shape
+from alpha_core.shape import argmax_axis, gather_axis, top_k_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.grid import grid
 from alpha_helios.kernels.indexing import argmax, gather, gather_grad, gather_grad_few, write_rows
@@ -27,11 +26,7 @@ _AT_ONCE = 16384  # picks that an invocation goes through; lavapipe ends loops s
 
 class IndexingKernels(ReductionKernels):
     def gather(self, x: Tensor, index: Tensor, axis: int) -> Tensor:
-        axis = normalize_axis("gather", axis, x.ndim)
-        require_dtype("gather", "index", index, DType.i32)
-        if index.ndim != x.ndim:
-            raise ShapeError(f"`gather`: `index` has {index.ndim} dimensions; {x.ndim} are needed")
-        require_shape("gather", "index", index, (*x.shape[:axis], index.shape[axis], *x.shape[axis + 1 :]))
+        axis = gather_axis(x, index, axis)
         out = self.result(index.shape, x.dtype, [x])
         if out.size:
             self.launch(
@@ -45,9 +40,7 @@ class IndexingKernels(ReductionKernels):
 
     def gather_grad(self, grad: Tensor, index: Tensor, axis: int, length: int) -> Tensor:
         self._require_computed("gather_grad", grad)
-        axis = normalize_axis("gather_grad", axis, grad.ndim)
-        require_dtype("gather_grad", "index", index, DType.i32)
-        require_shape("gather_grad", "index", index, grad.shape)
+        axis = self._check_gather_grad(grad, index, axis)
         out = self.empty((*grad.shape[:axis], length, *grad.shape[axis + 1 :]), grad.dtype)
         if out.size == 0:
             return out
@@ -78,9 +71,7 @@ class IndexingKernels(ReductionKernels):
 
     def argmax(self, x: Tensor, axis: int = -1) -> Tensor:
         self._require_computed("argmax", x)
-        axis = normalize_axis("argmax", axis, x.ndim)
-        if x.shape[axis] == 0:
-            raise ShapeError(f"`argmax`: {list(x.shape)} has no elements along axis {axis}")
+        axis = argmax_axis(x.shape, axis)
         out = self.empty((*x.shape[:axis], *x.shape[axis + 1 :]), DType.i32)
         if out.size:
             if axis != x.ndim - 1:
@@ -105,9 +96,7 @@ class IndexingKernels(ReductionKernels):
 
     def top_k(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
         self._require_computed("top_k", x)
-        if x.ndim == 0 or not 1 <= k <= x.shape[-1]:
-            raise ShapeError(f"`top_k`: k = {k} does not fit the last axis of {list(x.shape)}")
-        shape = (*x.shape[:-1], k)
+        shape = top_k_shape(x.shape, k)
         values, indices = self.result(shape, x.dtype, [x]), self.empty(shape, DType.i32)
         if x.size:
             x = self.contiguous(x)
@@ -123,19 +112,8 @@ class IndexingKernels(ReductionKernels):
         return values, indices
 
     def write_rows(self, destination: Tensor, source: Tensor, index: Tensor) -> None:
-        if destination.ndim != 4:
-            raise ShapeError(
-                f"`write_rows`: `destination` has shape {list(destination.shape)}; 4 dimensions are needed"
-            )
-        batch, heads, capacity, width = destination.shape
-        require_shape("write_rows", "source", source, (batch, heads, width))
-        if source.dtype is not destination.dtype:
-            raise DTypeError(
-                f"`write_rows`: `source` is {source.dtype.value}; {destination.dtype.value} is needed",
-                hint="use `cast`",
-            )
-        require_shape("write_rows", "index", index, (batch,))
-        require_dtype("write_rows", "index", index, DType.i32)
+        self._check_write_rows(destination, source, index)
+        _, heads, capacity, width = destination.shape
         if source.size:
             self._settle(destination)
             source = self.contiguous(source)

@@ -3,9 +3,8 @@
 import attrs
 
 from alpha_core.dtype import DType
-from alpha_core.errors import ShapeError
 from alpha_core.recording.storage import Buffer, View, row_major, stored_bytes, stored_dtype, view_of
-from alpha_core.shape import matmul_shape, require_dtype, require_shape
+from alpha_core.shape import matmul_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.kernels.gemv import MOST_ROWS
 from alpha_helios.ops.reduction import ReductionKernels
@@ -38,19 +37,12 @@ class MatmulKernels(ReductionKernels):
         return out
 
     def quantized_matmul(self, x: Tensor, weight: Tensor, scale: Tensor | None = None) -> Tensor:
-        self._require_computed("quantized_matmul", x)
-        require_dtype("quantized_matmul", "weight", weight, DType.bf16, DType.i8)
-        if x.ndim != 2 or weight.ndim != 2:
-            raise ShapeError(f"`quantized_matmul`: {list(x.shape)} by {list(weight.shape)}: two dimensions are needed")
-        shape = matmul_shape(x.shape, weight.shape, False, True)
-        if scale is not None:
-            self._require_computed("quantized_matmul", x, scale)
-            require_shape("quantized_matmul", "scale", scale, weight.shape[:1])
-            scale = self.contiguous(scale)
+        self._require_computed("quantized_matmul", x, *([] if scale is None else [scale]))
+        shape = self._check_quantized_matmul(x, weight, scale)
         out = self.activation(shape)
         if out.size:
             x, weight = self._operand(x, *shape), weight if is_readable(weight) else self._copied(weight)
-            self._multiply(x, weight, False, True, out, scale)
+            self._multiply(x, weight, False, True, out, None if scale is None else self.contiguous(scale))
         return out
 
     def _operand(self, x: Tensor, lines: int, others: int) -> Tensor:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import attrs
 
 from alpha_core.recording.launch import KernelSpec, Launch
-from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.kernels.norm import norm, norm_columns, norm_grad, norm_grad_rows
 from alpha_helios.ops.columns import ColumnSums
@@ -42,8 +41,7 @@ class NormalizationKernels(ColumnSums, RowKernels):
     ) -> Tensor:
         columns = [weight] if bias is None else [weight, bias]
         self._require_computed(op, x, *columns)
-        for name, tensor in zip(("weight", "bias"), columns, strict=False):
-            require_shape(op, name, tensor, x.shape[-1:])
+        self._check_norm(op, x, weight, bias)
         out = self.result(x.shape, x.dtype, [x])
         if x.size == 0:
             return out
@@ -77,8 +75,7 @@ class NormalizationKernels(ColumnSums, RowKernels):
     ) -> list[Tensor]:
         """Returns the gradients for x and weight, and the one for bias if `centred`."""
         self._require_computed(op, grad, x, weight)
-        require_shape(op, "grad", grad, x.shape)
-        require_shape(op, "weight", weight, x.shape[-1:])
+        self._check_norm_grad(op, grad, x, weight)
         dx = self.result(x.shape, x.dtype, [grad, x])
         sums = 2 if centred else 1
         if x.size == 0:

@@ -105,7 +105,7 @@ class OptimizerKernels(ReductionKernels):
         **parameters: object,
     ) -> None:
         """Checks the lists, of which the first one are the parameters, and launches an update; `flops` per element."""
-        lists = {**updated, "gradients": gradients}
+        lists = {"parameters": updated["parameters"], "gradients": gradients, **updated}
         require_parallel(op, **lists)
         self._require_computed(op, *scalars, *(tensor for tensors in lists.values() for tensor in tensors))
         for tensors in updated.values():

@@ -2,12 +2,8 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
-from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
 from alpha_core.recording.launch import Launch
-from alpha_core.shape import require_dtype, require_shape
+from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_helios.kernels.cross_entropy import cross_entropy, cross_entropy_grad
 from alpha_helios.kernels.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
@@ -22,7 +18,8 @@ _MOST_HELD = 32
 
 class SoftmaxKernels(RowKernels):
     def softmax(self, x: Tensor) -> Tensor:
-        self._require_classes("softmax", x)
+        self._require_computed("softmax", x)
+        self._check_softmax("softmax", x)
         return self._by_row(softmax, x=x)
 
     def softmax_grad(self, grad: Tensor, out: Tensor) -> Tensor:
@@ -31,7 +28,8 @@ class SoftmaxKernels(RowKernels):
         return self._by_row(softmax_grad, grad=grad, y=out)
 
     def log_softmax(self, x: Tensor) -> Tensor:
-        self._require_classes("log_softmax", x)
+        self._require_computed("log_softmax", x)
+        self._check_softmax("log_softmax", x)
         return self._by_row(log_softmax, x=x)
 
     def log_softmax_grad(self, grad: Tensor, out: Tensor) -> Tensor:
@@ -40,7 +38,7 @@ class SoftmaxKernels(RowKernels):
         return self._by_row(log_softmax_grad, grad=grad, y=out)
 
     def cross_entropy(self, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
-        self._check_targets("cross_entropy", logits, targets, ignore_index)
+        self._require_targets("cross_entropy", logits, targets, ignore_index)
         out = self.empty(targets.shape, logits.dtype)
         if out.size:
             rows, width = logits.shape
@@ -62,7 +60,7 @@ class SoftmaxKernels(RowKernels):
 
     def cross_entropy_grad(self, grad: Tensor, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
         self._require_computed("cross_entropy_grad", grad, logits)
-        self._check_targets("cross_entropy_grad", logits, targets, ignore_index)
+        self._require_targets("cross_entropy_grad", logits, targets, ignore_index)
         require_shape("cross_entropy_grad", "grad", grad, targets.shape)
         out = self.result(logits.shape, logits.dtype, [logits])
         if out.size:
@@ -108,19 +106,8 @@ class SoftmaxKernels(RowKernels):
             self._launch_rows(f"{build.__name__} {' '.join(types.values())}", rows, width, ways, make)
         return out
 
-    def _require_classes(self, op: str, x: Tensor) -> None:
-        self._require_computed(op, x)
-        if x.ndim == 0 or x.shape[-1] == 0:
-            raise ShapeError(f"`{op}`: the last axis of {list(x.shape)} has no elements")
-
-    def _check_targets(self, op: str, logits: Tensor, targets: Tensor, ignore_index: int) -> None:
-        self._require_classes(op, logits)
-        if logits.ndim != 2:
-            raise ShapeError(f"`{op}`: `logits` has shape {list(logits.shape)}; (rows, classes) is needed")
-        require_dtype(op, "targets", targets, DType.i32)
-        require_shape(op, "targets", targets, logits.shape[:1])
+    def _require_targets(self, op: str, logits: Tensor, targets: Tensor, ignore_index: int) -> None:
+        self._require_computed(op, logits)
+        self._check_cross_entropy(op, logits, targets)
         if self.recorder is None:
-            classes = self.download(targets)
-            outside = (classes != ignore_index) & ((classes < 0) | (classes >= logits.shape[1]))
-            if np.any(outside):
-                raise OpError(f"`{op}`: target {classes[outside][0]} is outside 0 ... {logits.shape[1] - 1}")
+            self._check_classes(op, self.download(targets), ignore_index, logits.shape[1])

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from alpha_core.expression import Expression, X
+from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu_ref.normalization import NormalizationKernels
 from alpha_tensor.cpu_ref.storage import Array, array_of, lead_axes, quiet
@@ -52,6 +53,7 @@ class ActivationKernels(NormalizationKernels):
         coefficients: Sequence[Tensor] = (),
     ) -> tuple[Tensor, Tensor | None, list[Tensor]]:
         values, offset, learned = self._arrays("bias_activation_grad", x, bias, expression, coefficients)
+        require_shape("bias_activation_grad", "grad", grad, x.shape)
         g = array_of(grad).reshape(values.shape)
         slope = expression.derivative(X)
         dx = np.empty_like(values)

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from alpha_core.dtype import DType, bf16_values
-from alpha_core.errors import DTypeError
 from alpha_core.ops.elementwise import Operand
-from alpha_core.shape import broadcast_shapes, operand_dtype
+from alpha_core.shape import broadcast_shapes, operand_dtype, plain_number
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu_ref.storage import Array, NumpyStorage, array_of, quiet
 
@@ -79,15 +78,8 @@ class ElementwiseKernels(NumpyStorage):
         dtype = operand_dtype(op, a, b)
         if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape:
             broadcast_shapes(op, a.shape, b.shape)
-        if not (dtype in self.compute_dtypes or (integers and dtype is DType.i32)):
-            raise DTypeError(f"`{op}`: `{self.name}` does not compute this in {dtype.value}", hint="use `cast`")
+        self._require_arithmetic(op, dtype, integers)
         return self._tensor(function(self._operand(op, a, dtype), self._operand(op, b, dtype)), dtype)
 
     def _operand(self, op: str, operand: Operand, dtype: DType) -> Array | float:
-        if isinstance(operand, Tensor):
-            return array_of(operand)
-        if dtype is not DType.i32:
-            return float(operand)
-        if not float(operand).is_integer():
-            raise DTypeError(f"`{op}`: the number {operand} does not fit an i32 tensor", hint="use `cast`")
-        return int(operand)
+        return array_of(operand) if isinstance(operand, Tensor) else plain_number(op, operand, dtype)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu_ref.softmax import SoftmaxKernels
 from alpha_tensor.cpu_ref.storage import Array, array_of, lead_axes, quiet
@@ -14,20 +13,17 @@ class NormalizationKernels(SoftmaxKernels):
     @quiet()
     def layer_norm(self, x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5) -> Tensor:
         values, w = self._computed("layer_norm", x, weight)
-        require_shape("layer_norm", "weight", weight, x.shape[-1:])
+        self._check_norm("layer_norm", x, weight, bias)
         normalized, _ = _standardized(values, eps)
-        if bias is None:
-            return self._tensor(normalized * w, x.dtype)
-        require_shape("layer_norm", "bias", bias, x.shape[-1:])
-        return self._tensor(normalized * w + array_of(bias), x.dtype)
+        scaled = normalized * w
+        return self._tensor(scaled if bias is None else scaled + array_of(bias), x.dtype)
 
     @quiet()
     def layer_norm_grad(
         self, grad: Tensor, x: Tensor, weight: Tensor, eps: float = 1e-5
     ) -> tuple[Tensor, Tensor, Tensor]:
         g, values, w = self._computed("layer_norm_grad", grad, x, weight)
-        require_shape("layer_norm_grad", "grad", grad, x.shape)
-        require_shape("layer_norm_grad", "weight", weight, x.shape[-1:])
+        self._check_norm_grad("layer_norm_grad", grad, x, weight)
         n, r = _standardized(values, eps)
         gw = g * w
         dx = r * (gw - gw.mean(-1, keepdims=True) - n * (gw * n).mean(-1, keepdims=True))
@@ -37,14 +33,13 @@ class NormalizationKernels(SoftmaxKernels):
     @quiet()
     def rms_norm(self, x: Tensor, weight: Tensor, eps: float = 1e-5) -> Tensor:
         values, w = self._computed("rms_norm", x, weight)
-        require_shape("rms_norm", "weight", weight, x.shape[-1:])
+        self._check_norm("rms_norm", x, weight, None)
         return self._tensor(values * _reciprocal_rms(values, eps) * w, x.dtype)
 
     @quiet()
     def rms_norm_grad(self, grad: Tensor, x: Tensor, weight: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
         g, values, w = self._computed("rms_norm_grad", grad, x, weight)
-        require_shape("rms_norm_grad", "grad", grad, x.shape)
-        require_shape("rms_norm_grad", "weight", weight, x.shape[-1:])
+        self._check_norm_grad("rms_norm_grad", grad, x, weight)
         r = _reciprocal_rms(values, eps)
         n, gw = values * r, g * w
         dx = r * (gw - n * (gw * n).mean(-1, keepdims=True))

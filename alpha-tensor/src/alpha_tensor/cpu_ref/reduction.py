@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from alpha_core.errors import ShapeError
 from alpha_core.ops.reduction import Axes
-from alpha_core.shape import normalize_axes
+from alpha_core.shape import nonempty_axes, normalize_axes
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu_ref.movement import MovementKernels
 from alpha_tensor.cpu_ref.storage import quiet
@@ -21,10 +20,7 @@ class ReductionKernels(MovementKernels):
     @quiet()
     def max(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
         (values,) = self._computed("max", x)
-        normal = normalize_axes("max", axes, x.ndim)
-        if any(x.shape[axis] == 0 for axis in normal):
-            raise ShapeError(f"`max`: {list(x.shape)} has no elements along axes {list(normal)}")
-        return self._tensor(values.max(normal, keepdims=keepdims), x.dtype)
+        return self._tensor(values.max(nonempty_axes("max", x.shape, axes), keepdims=keepdims), x.dtype)
 
     @quiet()
     def sum_of_squares(self, x: Tensor) -> Tensor:

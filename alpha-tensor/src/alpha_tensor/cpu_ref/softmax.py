@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
-from alpha_core.shape import require_dtype, require_shape
+from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu_ref.dropout import DropoutKernels
 from alpha_tensor.cpu_ref.storage import Array, array_of, quiet
@@ -16,6 +14,7 @@ class SoftmaxKernels(DropoutKernels):
     @quiet()
     def softmax(self, x: Tensor) -> Tensor:
         (values,) = self._computed("softmax", x)
+        self._check_softmax("softmax", x)
         return self._tensor(_softmax(values), x.dtype)
 
     @quiet()
@@ -27,6 +26,7 @@ class SoftmaxKernels(DropoutKernels):
     @quiet()
     def log_softmax(self, x: Tensor) -> Tensor:
         (values,) = self._computed("log_softmax", x)
+        self._check_softmax("log_softmax", x)
         return self._tensor(_log_softmax(values), x.dtype)
 
     @quiet()
@@ -38,48 +38,35 @@ class SoftmaxKernels(DropoutKernels):
     @quiet()
     def cross_entropy(self, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
         (values,) = self._computed("cross_entropy", logits)
-        counted, classes = _targets("cross_entropy", logits, targets, ignore_index)
+        counted, classes = self._targets("cross_entropy", logits, targets, ignore_index)
         likelihood = _log_softmax(values)[np.arange(len(classes)), classes]  # (N,)
         return self._tensor(np.where(counted, -likelihood, 0.0), logits.dtype)
 
     @quiet()
     def cross_entropy_grad(self, grad: Tensor, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
         g, values = self._computed("cross_entropy_grad", grad, logits)
-        counted, classes = _targets("cross_entropy_grad", logits, targets, ignore_index)
+        counted, classes = self._targets("cross_entropy_grad", logits, targets, ignore_index)
         require_shape("cross_entropy_grad", "grad", grad, targets.shape)
         difference = _softmax(values)
         difference[np.arange(len(classes)), classes] -= 1.0
         return self._tensor(np.where(counted[:, None], difference * g[:, None], 0.0), logits.dtype)
 
+    def _targets(self, op: str, logits: Tensor, targets: Tensor, ignore_index: int) -> tuple[Array, Array]:
+        """Returns which targets count, and the targets with class 0 in place of ignored ones."""
+        self._check_cross_entropy(op, logits, targets)
+        classes = array_of(targets)
+        self._check_classes(op, classes, ignore_index, logits.shape[1])
+        counted = classes != ignore_index
+        return counted, np.where(counted, classes, 0)
+
 
 def _softmax(x: Array) -> Array:
-    _check_classes(x)
     exponentials: Array = np.exp(x - x.max(-1, keepdims=True))
     exponentials /= exponentials.sum(-1, keepdims=True)
     return exponentials
 
 
 def _log_softmax(x: Array) -> Array:
-    _check_classes(x)
     shifted: Array = x - x.max(-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(-1, keepdims=True))
     return shifted
-
-
-def _check_classes(x: Array) -> None:
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise ShapeError(f"`softmax`: the last axis of {list(x.shape)} has no elements")
-
-
-def _targets(op: str, logits: Tensor, targets: Tensor, ignore_index: int) -> tuple[Array, Array]:
-    """Returns which targets count, and the targets with class 0 in place of ignored ones."""
-    if logits.ndim != 2:
-        raise ShapeError(f"`{op}`: `logits` has shape {list(logits.shape)}; (rows, classes) is needed")
-    require_dtype(op, "targets", targets, DType.i32)
-    require_shape(op, "targets", targets, logits.shape[:1])
-    classes = array_of(targets)
-    counted = classes != ignore_index
-    outside = counted & ((classes < 0) | (classes >= logits.shape[1]))
-    if outside.any():
-        raise OpError(f"`{op}`: target {classes[outside][0]} is outside 0 ... {logits.shape[1] - 1}")
-    return counted, np.where(counted, classes, 0)

@@ -7,8 +7,6 @@ import numpy.typing as npt
 
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType, bf16_bits, bf16_values
-from alpha_core.errors import DTypeError
-from alpha_core.shape import require_floating
 from alpha_core.tensor import Shape, Tensor
 
 __all__ = ["Array", "NumpyStorage", "array_of", "lead_axes", "quiet"]
@@ -53,17 +51,8 @@ class NumpyStorage(Backend):
 
     def _computed(self, op: str, *tensors: Tensor) -> list[Array]:
         """Returns the arrays of floating operands of one dtype in which this backend computes."""
-        dtype = require_floating(op, *tensors)
-        if dtype not in self.compute_dtypes:
-            raise DTypeError(
-                f"`{op}`: `{self.name}` stores {dtype.value} but computes in f32 and f64", hint="use `cast`"
-            )
+        self._require_computed(op, *tensors)
         return [array_of(tensor) for tensor in tensors]
-
-    def _indices(self, op: str, name: str, tensor: Tensor) -> Array:
-        if tensor.dtype is not DType.i32:
-            raise DTypeError(f"`{op}`: `{name}` is {tensor.dtype.value}; i32 is needed", hint="use `cast`")
-        return array_of(tensor)
 
 
 def quiet() -> np.errstate:

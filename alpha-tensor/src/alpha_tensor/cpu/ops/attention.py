@@ -5,11 +5,9 @@ import math
 import attrs
 
 from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream, dropout_threshold
 from alpha_core.recording.launch import KernelSpec
 from alpha_core.recording.storage import View, view_of
-from alpha_core.shape import require_dtype, require_shape
 from alpha_core.tensor import Shape, Tensor
 from alpha_tensor.cpu.kernels.attention import attention
 from alpha_tensor.cpu.kernels.attention_bf16 import attention_bf16, attention_bf16_words
@@ -41,14 +39,14 @@ class AttentionKernels(ReductionKernels):
         dropout_rate: float = 0.0,
         random: RandomStream | None = None,
     ) -> tuple[Tensor, Tensor]:
-        self._check_attention(query, key, value, dropout_rate, random)
+        self._check_attention("attention", query, key, value, dropout_rate, random)
         self._require_computed("attention", query, key, value)
         batch, heads, queries, width = query.shape
         if width > LARGEST_WIDTH:
             return super().attention(query, key, value, soft_cap, dropout_rate, random)
         (out,) = self._head_tensors(batch, heads, queries, width, 1)
         log_sum_exp = self.empty((batch, heads, queries), DType.f32)
-        drops = self._dropout_stream("attention", dropout_rate, random, batch)
+        drops = self._dropout_stream(dropout_rate, random)
         tensors = [self._rows_contiguous(x) for x in (query, key, value)]
         kernel, workspace, slots = attention, [], []
         if self._on_tiles:
@@ -81,12 +79,9 @@ class AttentionKernels(ReductionKernels):
         dropout_rate: float = 0.0,
         random: RandomStream | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        self._check_attention(query, key, value, dropout_rate, random)
-        batch, heads, queries, width = query.shape
-        require_shape("attention_grad", "grad", grad, query.shape)
-        require_shape("attention_grad", "out", out, query.shape)
-        require_shape("attention_grad", "log_sum_exp", log_sum_exp, query.shape[:3])
+        self._check_attention_grad(grad, query, key, value, out, log_sum_exp, dropout_rate, random)
         self._require_computed("attention_grad", grad, query, key, value, out, log_sum_exp)
+        batch, heads, queries, width = query.shape
         if width > LARGEST_WIDTH:
             return super().attention_grad(grad, query, key, value, out, log_sum_exp, soft_cap, dropout_rate, random)
         keys = key.shape[2]
@@ -95,7 +90,7 @@ class AttentionKernels(ReductionKernels):
         else:
             (dquery,) = self._head_tensors(batch, heads, queries, width, 1)
             dkey, dvalue = self._head_tensors(batch, heads, keys, width, 2)
-        drops = self._dropout_stream("attention_grad", dropout_rate, random, batch)
+        drops = self._dropout_stream(dropout_rate, random)
         grad, query, key, value, out = (self._rows_contiguous(x) for x in (grad, query, key, value, out))
         kernel, workspace, slots = attention_grad, [], []
         if self._on_tiles:
@@ -121,17 +116,9 @@ class AttentionKernels(ReductionKernels):
     def cached_attention(
         self, query: Tensor, key: Tensor, value: Tensor, lengths: Tensor, soft_cap: float = 0.0
     ) -> Tensor:
-        if query.ndim != 3:
-            raise ShapeError(
-                f"`cached_attention`: `query` has shape {list(query.shape)}; (batch, heads, width) is needed"
-            )
-        batch, heads, width = query.shape
-        capacity = key.shape[2] if key.ndim == 4 else -1
-        require_shape("cached_attention", "key", key, (batch, heads, capacity, width))
-        require_shape("cached_attention", "value", value, key.shape)
-        require_shape("cached_attention", "lengths", lengths, (batch,))
-        require_dtype("cached_attention", "lengths", lengths, DType.i32)
+        self._check_cached_attention(query, key, value, lengths)
         self._require_computed("cached_attention", query, key, value)
+        batch, heads, capacity, width = key.shape
         if width > LARGEST_WIDTH:
             return super().cached_attention(query, key, value, lengths, soft_cap)
         out = self.empty(query.shape)
@@ -151,24 +138,19 @@ class AttentionKernels(ReductionKernels):
         return out
 
     def rotary(self, x: Tensor, cosine: Tensor, sine: Tensor, inverse: bool = False) -> Tensor:
-        *_, time, width = x.shape
-        half = width // 2
-        if width % 2:
-            raise OpError(f"`rotary`: the last axis has odd length {width}")
-        for name, table in (("cosine", cosine), ("sine", sine)):
-            require_shape("rotary", name, table, (time, half))
+        self._check_rotary(x, cosine, sine)
         self._require_computed("rotary", x, cosine, sine)
         if x.ndim > 4:
             return super().rotary(x, cosine, sine, inverse)
         x, cosine, sine = (self._rows_contiguous(tensor) for tensor in (x, cosine, sine))
-        batch, heads = (1, 1, *x.shape)[-4:-2]
+        batch, heads, time, width = (1, 1, *x.shape)[-4:]
         (out,) = self._head_tensors(batch, heads, time, width, 1)
         self.launch(
             KernelSpec.of(rotary),
             writes=[out],
             reads=[x, cosine, sine],
             values=[
-                *(batch, heads, time, half),
+                *(batch, heads, time, width // 2),
                 *_strides(out),
                 *(0, 0, *view_of(x).strides)[-4:-1],
                 *(view_of(table).strides[0] for table in (cosine, sine)),
@@ -191,15 +173,10 @@ class AttentionKernels(ReductionKernels):
         shape = (batch, heads, time, width)
         return [Tensor(shape, DType.f32, View(buffer, strides, i * heads * width)) for i in range(count)]
 
-    def _dropout_stream(self, op: str, rate: float, random: RandomStream | None, batch: int) -> RandomStream | None:
+    def _dropout_stream(self, rate: float, random: RandomStream | None) -> RandomStream | None:
         """Returns the stream if it is used, with tensors as the kernels read them."""
         if random is None or rate <= 0:
             return None
-        if rate >= 1:
-            raise OpError(f"`{op}`: dropout rate {rate} is outside [0, 1)")
-        require_dtype(op, "step", random.step, DType.i32)
-        require_dtype(op, "rows", random.rows, DType.i32)
-        require_shape(op, "rows", random.rows, (batch,))
         return attrs.evolve(random, step=self.contiguous(random.step), rows=self.contiguous(random.rows))
 
     def _rows_contiguous(self, x: Tensor) -> Tensor:

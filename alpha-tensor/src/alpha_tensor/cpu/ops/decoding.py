@@ -1,16 +1,12 @@
 """The choice of a token."""
 
 from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
 from alpha_core.recording.launch import KernelSpec
-from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.choose import draw, limited_shares, shares
 from alpha_tensor.cpu.ops.indexing import IndexingKernels
 
 __all__ = ["ChoiceKernels"]
-
-_LEAST_TEMPERATURE = 1e-30  # below it, differences of logits would be divided by 0
 
 
 class ChoiceKernels(IndexingKernels):
@@ -24,16 +20,10 @@ class ChoiceKernels(IndexingKernels):
         min_p: float = 0.0,
     ) -> Tensor:
         self._require_computed("choose_token", logits, uniform)
-        if logits.ndim != 2 or logits.shape[1] == 0:
-            raise ShapeError(f"`choose_token`: `logits` has shape {list(logits.shape)}; (rows, tokens) is needed")
-        rows, size = logits.shape
-        require_shape("choose_token", "uniform", uniform, (rows,))
-        if temperature < 0 or top_k < 0 or not 0 < top_p <= 1 or not 0 <= min_p <= 1:
-            settings = f"temperature {temperature}, top_k {top_k}, top_p {top_p}, min_p {min_p}"
-            raise OpError(f"`choose_token`: one of {settings} is outside its range")
-        if temperature == 0:
+        divisor = self._check_choice(logits, uniform, temperature, top_k, top_p, min_p)
+        if divisor == 0:
             return self.argmax(logits, 1)
-        warmth = float(max(temperature, _LEAST_TEMPERATURE))
+        rows, size = logits.shape
         out = self.empty((rows,), DType.i32)
         if rows == 0:
             return out
@@ -45,14 +35,14 @@ class ChoiceKernels(IndexingKernels):
                 KernelSpec.of(limited_shares),
                 writes=[kept, self.empty((rows, count), logits.dtype)],
                 reads=[candidates, ids],
-                values=[rows, size, count, warmth, float(top_p), float(min_p)],
+                values=[rows, size, count, divisor, float(top_p), float(min_p)],
             )
         else:
             self.launch(
                 KernelSpec.of(shares),
                 writes=[kept],
                 reads=[self.contiguous(logits)],
-                values=[rows, size, warmth, float(min_p)],
+                values=[rows, size, divisor, float(min_p)],
             )
         self.launch(KernelSpec.of(draw), writes=[out], reads=[kept, self.contiguous(uniform)], values=[rows, size])
         return out

@@ -1,12 +1,9 @@
 """Dropout: the mask is drawn where it is used."""
 
-import math
-
 from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
 from alpha_core.random import RandomStream, dropout_threshold
 from alpha_core.recording.launch import KernelSpec
-from alpha_core.shape import require_dtype
+from alpha_core.shape import dropout_row_size
 from alpha_core.tensor import Shape, Tensor
 from alpha_tensor.cpu.kernels.dropout import dropout
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
@@ -27,25 +24,19 @@ class DropoutKernels(ReductionKernels):
 
     def _dropped(self, op: str, x: Tensor | None, shape: Shape, rate: float, random: RandomStream) -> Tensor:
         """Returns x times the mask, or the mask."""
-        if not 0 <= rate < 1:
-            raise OpError(f"`{op}`: rate {rate} is outside [0, 1)")
-        require_dtype(op, "rows", random.rows, DType.i32)
-        require_dtype(op, "step", random.step, DType.i32)
-        size, rows = math.prod(shape), random.rows.size
-        if rows == 0 or size % rows:
-            raise ShapeError(f"`{op}`: {rows} rows do not divide shape {list(shape)}")
+        row_size = dropout_row_size(op, shape, rate, random)
         out = self.empty(shape, DType.f32)
-        if size:
+        if out.size:
             self.launch(
                 KernelSpec.of(dropout, masked=x is not None),
                 writes=[out],
                 reads=[*([] if x is None else [self.contiguous(x)]), self.contiguous(random.rows), random.step],
                 values=[
-                    *(rows, size // rows),
+                    *(random.rows.size, row_size),
                     *(random.stream & _LOW, random.seed & _LOW, random.seed >> 32 & _LOW),
                     dropout_threshold(rate),
                     1.0 / (1.0 - rate),
                 ],
-                flops=0.0 if x is None else float(size),
+                flops=0.0 if x is None else float(out.size),
             )
         return out

@@ -4,10 +4,11 @@ import math
 
 from alpha_core.ops.elementwise import Operand
 from alpha_core.recording.creation import moved_as
-from alpha_core.recording.elementwise import plain_number, sums
+from alpha_core.recording.elementwise import sums
 from alpha_core.recording.launch import KernelSpec
 from alpha_core.recording.layout import broadcast_strides, collapse
 from alpha_core.recording.storage import row_major, view_of
+from alpha_core.shape import plain_number
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.elementwise import CONTIGUOUS, NUMBER, REPEATED, STRIDED, TARGET, elementwise
 from alpha_tensor.cpu.ops.creation import CreationKernels

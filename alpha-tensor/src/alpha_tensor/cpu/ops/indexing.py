@@ -3,9 +3,8 @@
 import math
 
 from alpha_core.dtype import DType
-from alpha_core.errors import DTypeError, OpError, ShapeError
 from alpha_core.recording.launch import KernelSpec, Launch
-from alpha_core.shape import normalize_axis, require_dtype, require_shape
+from alpha_core.shape import argmax_axis, gather_axis, require_indices, top_k_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.embedding import embedding, embedding_add, embedding_grad, token_chains
 from alpha_tensor.cpu.kernels.indexing import argmax, gather, gather_grad, top_k, write_rows
@@ -19,11 +18,7 @@ class IndexingKernels(ReductionKernels):
     """Indices outside their range are found where tensors have values; while a step is recorded they have none."""
 
     def gather(self, x: Tensor, index: Tensor, axis: int) -> Tensor:
-        axis = normalize_axis("gather", axis, x.ndim)
-        require_dtype("gather", "index", index, DType.i32)
-        if index.ndim != x.ndim:
-            raise ShapeError(f"`gather`: `index` has {index.ndim} dimensions; {x.ndim} are needed")
-        require_shape("gather", "index", index, (*x.shape[:axis], index.shape[axis], *x.shape[axis + 1 :]))
+        axis = gather_axis(x, index, axis)
         self._check_range("gather", index, x.shape[axis])
         out = self.empty(index.shape, x.dtype)
         if out.size:
@@ -37,9 +32,7 @@ class IndexingKernels(ReductionKernels):
 
     def gather_grad(self, grad: Tensor, index: Tensor, axis: int, length: int) -> Tensor:
         self._require_computed("gather_grad", grad)
-        axis = normalize_axis("gather_grad", axis, grad.ndim)
-        require_dtype("gather_grad", "index", index, DType.i32)
-        require_shape("gather_grad", "index", index, grad.shape)
+        axis = self._check_gather_grad(grad, index, axis)
         self._check_range("gather_grad", index, length)
         out = self.empty((*grad.shape[:axis], length, *grad.shape[axis + 1 :]), grad.dtype)
         if out.size:
@@ -53,9 +46,7 @@ class IndexingKernels(ReductionKernels):
         return out
 
     def embedding(self, weight: Tensor, ids: Tensor) -> Tensor:
-        if weight.ndim != 2:
-            raise ShapeError(f"`embedding`: `weight` has shape {list(weight.shape)}; (rows, width) is needed")
-        require_dtype("embedding", "ids", ids, DType.i32)
+        self._check_embedding("embedding", weight, ids)
         rows, width = weight.shape
         self._check_range("embedding", ids, rows)
         out = self.empty((*ids.shape, width), weight.dtype)
@@ -71,8 +62,7 @@ class IndexingKernels(ReductionKernels):
     def embedding_grad(self, grad: Tensor, ids: Tensor, rows: int) -> Tensor:
         """What is only added to a table goes there at once, and only to the rows that have a gradient."""
         self._require_computed("embedding_grad", grad)
-        require_dtype("embedding_grad", "ids", ids, DType.i32)
-        require_shape("embedding_grad", "grad", grad, (*ids.shape, grad.shape[-1] if grad.ndim else 0))
+        self._check_embedding_grad(grad, ids)
         self._check_range("embedding_grad", ids, rows)
         out = self.empty((rows, grad.shape[-1]), grad.dtype)
         if out.size == 0:
@@ -95,9 +85,7 @@ class IndexingKernels(ReductionKernels):
 
     def argmax(self, x: Tensor, axis: int = -1) -> Tensor:
         self._require_computed("argmax", x)
-        axis = normalize_axis("argmax", axis, x.ndim)
-        if x.shape[axis] == 0:
-            raise ShapeError(f"`argmax`: {list(x.shape)} has no elements along axis {axis}")
+        axis = argmax_axis(x.shape, axis)
         others = (*x.shape[:axis], *x.shape[axis + 1 :])
         out = self.empty(others, DType.i32)
         if out.size:
@@ -109,9 +97,7 @@ class IndexingKernels(ReductionKernels):
 
     def top_k(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
         self._require_computed("top_k", x)
-        if x.ndim == 0 or not 1 <= k <= x.shape[-1]:
-            raise ShapeError(f"`top_k`: k = {k} does not fit the last axis of {list(x.shape)}")
-        shape = (*x.shape[:-1], k)
+        shape = top_k_shape(x.shape, k)
         values, indices = self.empty(shape, x.dtype), self.empty(shape, DType.i32)
         if x.size:
             rows, width = x.size // x.shape[-1], x.shape[-1]
@@ -125,19 +111,8 @@ class IndexingKernels(ReductionKernels):
         return values, indices
 
     def write_rows(self, destination: Tensor, source: Tensor, index: Tensor) -> None:
-        if destination.ndim != 4:
-            raise ShapeError(
-                f"`write_rows`: `destination` has shape {list(destination.shape)}; 4 dimensions are needed"
-            )
+        self._check_write_rows(destination, source, index)
         batch, heads, capacity, width = destination.shape
-        require_shape("write_rows", "source", source, (batch, heads, width))
-        if source.dtype is not destination.dtype:
-            raise DTypeError(
-                f"`write_rows`: `source` is {source.dtype.value}; {destination.dtype.value} is needed",
-                hint="use `cast`",
-            )
-        require_shape("write_rows", "index", index, (batch,))
-        require_dtype("write_rows", "index", index, DType.i32)
         self._check_range("write_rows", index, capacity)
         if source.size:
             self._settle(destination)
@@ -149,12 +124,8 @@ class IndexingKernels(ReductionKernels):
             )
 
     def _check_range(self, op: str, index: Tensor, length: int) -> None:
-        if self.recorder is not None or index.size == 0:
-            return
-        positions = as_numpy(index)
-        if positions.min() < 0 or positions.max() >= length:
-            outside = positions[(positions < 0) | (positions >= length)].flat[0]
-            raise OpError(f"`{op}`: index {outside} is outside 0 ... {length - 1}")
+        if self.recorder is None:
+            require_indices(op, as_numpy(index), length)
 
 
 def _around(index: tuple[int, ...], axis: int, length: int) -> list[int]:

@@ -1,9 +1,8 @@
 """Matrix products."""
 
 from alpha_core.dtype import DType
-from alpha_core.errors import ShapeError
 from alpha_core.recording.launch import KernelSpec
-from alpha_core.shape import matmul_shape, require_dtype, require_shape
+from alpha_core.shape import matmul_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.finish import Finish
 from alpha_tensor.cpu.kernels.gemv import MOST_ROWS, gemv
@@ -50,18 +49,13 @@ class MatmulKernels(ReductionKernels):
         return out
 
     def quantized_matmul(self, x: Tensor, weight: Tensor, scale: Tensor | None = None) -> Tensor:
-        self._require_computed("quantized_matmul", x)
-        require_dtype("quantized_matmul", "weight", weight, DType.bf16, DType.i8)
-        if x.ndim != 2 or weight.ndim != 2:
-            raise ShapeError(f"`quantized_matmul`: {list(x.shape)} by {list(weight.shape)}: two dimensions are needed")
+        self._require_computed("quantized_matmul", x, *([] if scale is None else [scale]))
+        shape = self._check_quantized_matmul(x, weight, scale)
         rows, length = x.shape
-        if not 0 < rows <= MOST_ROWS or weight.shape[1] != length or 0 in weight.shape:
+        if not 0 < rows <= MOST_ROWS or 0 in weight.shape:
             return super().quantized_matmul(x, weight, scale)
-        if scale is not None:
-            self._require_computed("quantized_matmul", x, scale)
-            require_shape("quantized_matmul", "scale", scale, weight.shape[:1])
         x, weight = self.contiguous(x), self.contiguous(weight)
-        out = self.empty((rows, weight.shape[0]), x.dtype)
+        out = self.empty(shape, x.dtype)
         spec = KernelSpec.of(
             gemv,
             rows=next(power for power in (1, 2, 4, 8) if power >= rows),

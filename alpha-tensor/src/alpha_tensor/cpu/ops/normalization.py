@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.layout import collapse
 from alpha_core.recording.storage import view_of
-from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.norm import norm, norm_grad, sum_blocks
 from alpha_tensor.cpu.kernels.rows import ROW_AXES
@@ -39,8 +38,7 @@ class NormalizationKernels(ReductionKernels):
     ) -> Tensor:
         columns = [weight] if bias is None else [weight, bias]
         self._require_computed(op, x, *columns)
-        for name, tensor in zip(("weight", "bias"), columns, strict=False):
-            require_shape(op, name, tensor, x.shape[-1:])
+        self._check_norm(op, x, weight, bias)
         out = self.empty(x.shape, x.dtype)
         if x.size == 0:
             return out
@@ -59,8 +57,7 @@ class NormalizationKernels(ReductionKernels):
     ) -> list[Tensor]:
         """Returns the gradients for x and weight, and the one for bias if `centred`."""
         self._require_computed(op, grad, x, weight)
-        require_shape(op, "grad", grad, x.shape)
-        require_shape(op, "weight", weight, x.shape[-1:])
+        self._check_norm_grad(op, grad, x, weight)
         sums = 2 if centred else 1
         if x.size == 0:
             return [self.empty(x.shape, x.dtype), *(self.zeros(weight.shape, x.dtype) for _ in range(sums))]

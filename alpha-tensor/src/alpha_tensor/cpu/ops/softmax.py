@@ -1,11 +1,7 @@
 """Softmax and cross-entropy."""
 
-import numpy as np
-
-from alpha_core.dtype import DType
-from alpha_core.errors import OpError, ShapeError
 from alpha_core.recording.launch import KernelSpec
-from alpha_core.shape import require_dtype, require_shape
+from alpha_core.shape import require_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.cross_entropy import cross_entropy, cross_entropy_grad
 from alpha_tensor.cpu.kernels.softmax import log_softmax, log_softmax_grad, softmax, softmax_grad
@@ -19,7 +15,8 @@ _FLOPS_OF_EXP = 12.0
 
 class SoftmaxKernels(ReductionKernels):
     def softmax(self, x: Tensor) -> Tensor:
-        self._require_classes("softmax", x)
+        self._require_computed("softmax", x)
+        self._check_softmax("softmax", x)
         return self._by_row(KernelSpec.of(softmax), x)
 
     def softmax_grad(self, grad: Tensor, out: Tensor) -> Tensor:
@@ -28,7 +25,8 @@ class SoftmaxKernels(ReductionKernels):
         return self._by_row(KernelSpec.of(softmax_grad), grad, out)
 
     def log_softmax(self, x: Tensor) -> Tensor:
-        self._require_classes("log_softmax", x)
+        self._require_computed("log_softmax", x)
+        self._check_softmax("log_softmax", x)
         return self._by_row(KernelSpec.of(log_softmax), x)
 
     def log_softmax_grad(self, grad: Tensor, out: Tensor) -> Tensor:
@@ -37,7 +35,7 @@ class SoftmaxKernels(ReductionKernels):
         return self._by_row(KernelSpec.of(log_softmax_grad), grad, out)
 
     def cross_entropy(self, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
-        self._check_targets("cross_entropy", logits, targets, ignore_index)
+        self._require_targets("cross_entropy", logits, targets, ignore_index)
         out = self.empty(targets.shape, logits.dtype)
         self.launch(
             KernelSpec.of(cross_entropy),
@@ -50,7 +48,7 @@ class SoftmaxKernels(ReductionKernels):
 
     def cross_entropy_grad(self, grad: Tensor, logits: Tensor, targets: Tensor, ignore_index: int = -1) -> Tensor:
         self._require_computed("cross_entropy_grad", grad, logits)
-        self._check_targets("cross_entropy_grad", logits, targets, ignore_index)
+        self._require_targets("cross_entropy_grad", logits, targets, ignore_index)
         require_shape("cross_entropy_grad", "grad", grad, targets.shape)
         out = self.empty(logits.shape, logits.dtype)
         self.launch(
@@ -76,19 +74,8 @@ class SoftmaxKernels(ReductionKernels):
             )
         return out
 
-    def _require_classes(self, op: str, x: Tensor) -> None:
-        self._require_computed(op, x)
-        if x.ndim == 0 or x.shape[-1] == 0:
-            raise ShapeError(f"`{op}`: the last axis of {list(x.shape)} has no elements")
-
-    def _check_targets(self, op: str, logits: Tensor, targets: Tensor, ignore_index: int) -> None:
-        self._require_classes(op, logits)
-        if logits.ndim != 2:
-            raise ShapeError(f"`{op}`: `logits` has shape {list(logits.shape)}; (rows, classes) is needed")
-        require_dtype(op, "targets", targets, DType.i32)
-        require_shape(op, "targets", targets, logits.shape[:1])
+    def _require_targets(self, op: str, logits: Tensor, targets: Tensor, ignore_index: int) -> None:
+        self._require_computed(op, logits)
+        self._check_cross_entropy(op, logits, targets)
         if self.recorder is None:
-            classes = as_numpy(targets)
-            outside = (classes != ignore_index) & ((classes < 0) | (classes >= logits.shape[1]))
-            if np.any(outside):
-                raise OpError(f"`{op}`: target {classes[outside][0]} is outside 0 ... {logits.shape[1] - 1}")
+            self._check_classes(op, as_numpy(targets), ignore_index, logits.shape[1])
