@@ -263,7 +263,11 @@ def _per_element(program: Program, row: Decoded) -> Run:
         for id_ in given:
             # Who is asked for an element is up to the device, so that all must give the same.
             arguments.append(np.repeat(frame.same(frame.v[id_], mask, type_.scope), number))
-        computed = _call(frame, function, arguments, np.repeat(active, number))
+        everywhere = np.repeat(active, number)
+        computed = _call(frame, function, arguments, everywhere)
+        # "Calls may occur more than once": here they do for every third element.
+        again = everywhere & (np.arange(everywhere.size) % 3 == 0)
+        computed = np.where(again, _call(frame, function, arguments, again), computed)
         frame.v[result] = computed.reshape(values.shape)
 
     return run
