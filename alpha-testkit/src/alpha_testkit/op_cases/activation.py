@@ -115,6 +115,10 @@ def _errors(grad: bool) -> tuple[ErrorCase, ...]:
     )
 
 
+def _wrong_gradient(rng: Generator) -> Arguments:
+    return {**_activated(GELU, (3, 5), False, True)(rng), "grad": normal(rng, 1, 5)}
+
+
 CASES = (
     OpCase(
         name="bias_activation",
@@ -134,6 +138,6 @@ CASES = (
         reference=_bias_activation_grad,
         tolerance=SUMMED,
         samples=_samples(True),
-        errors=_errors(True),
+        errors=(*_errors(True), ErrorCase("grad", _wrong_gradient, ShapeError)),
     ),
 )

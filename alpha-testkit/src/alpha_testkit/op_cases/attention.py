@@ -134,6 +134,13 @@ def _wrong(name: str, error: type[OpError], query: Shape, key: Shape, value: Sha
     )
 
 
+def _wrong_grad(name: str, *shape: int) -> ErrorCase:
+    """Returns a case in which one argument, for which it is named, has this shape."""
+    return ErrorCase(
+        name.replace("_", "-"), lambda rng: {**_attended_grad(2, 3, 5, 5, 4, {})(rng), name: normal(rng, *shape)}
+    )
+
+
 def _rotary(x: Array, cosine: Array, sine: Array, inverse: bool = False) -> Array:
     half = x.shape[-1] // 2
     turn = cosine + 1j * sine
@@ -171,6 +178,8 @@ CASES = (
             _wrong("value-length", ShapeError, (1, 2, 5, 4), (1, 2, 5, 4), (1, 2, 6, 4)),
             _wrong("more-queries-than-keys", OpError, (1, 2, 5, 4), (1, 2, 3, 4), (1, 2, 3, 4)),
             _wrong("dropout-without-stream", OpError, (2, 2, 5, 4), (2, 2, 5, 4), (2, 2, 5, 4), dropout_rate=0.5),
+            ErrorCase("dropout-rate", _attended(2, 2, 5, 5, 4, {"dropout_rate": 1.0, "random": STREAM})),
+            ErrorCase("dropout-rows", _attended(3, 2, 5, 5, 4, {"dropout_rate": 0.5, "random": STREAM}), ShapeError),
         ),
         differentiable=("query", "key", "value"),
     ),
@@ -179,6 +188,14 @@ CASES = (
         reference=_attention_grad,
         tolerance=WEIGHTED,
         samples=tuple(Sample(name, _attended_grad(*size)) for name, size in SIZES.items()),
+        errors=(
+            _wrong_grad("query", 2, 3, 4),
+            _wrong_grad("key", 2, 3, 5, 3),
+            _wrong_grad("value", 2, 3, 6, 4),
+            _wrong_grad("grad", 2, 3, 1, 4),
+            _wrong_grad("out", 2, 1, 5, 4),
+            _wrong_grad("log_sum_exp", 2, 3, 5, 1),
+        ),
     ),
     OpCase(
         name="rotary",

@@ -214,6 +214,11 @@ CASES = (
                 "ids-dtype", lambda rng: {"weight": _stored(rng, 7, 5, DType.i8), "ids": normal(rng, 3)}, DTypeError
             ),
             ErrorCase(
+                "vector",
+                lambda rng: {"weight": Stored(np.zeros(7), DType.i8), "ids": integers(rng, 0, 7, 3)},
+                ShapeError,
+            ),
+            ErrorCase(
                 "scale", lambda rng: {**_lookup(7, 5, DType.i8, False, 3)(rng), "scale": normal(rng, 5)}, ShapeError
             ),
         ),

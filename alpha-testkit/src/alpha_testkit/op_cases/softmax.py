@@ -105,6 +105,7 @@ def _infinite_loss(rng: Generator) -> Arguments:
 NON_FINITE = Sample("rows", lambda rng: {"x": _poisoned(normal(rng, 6, 65))})
 SHAPE_ERROR = ErrorCase("shapes", lambda rng: {"grad": normal(rng, 3, 4), "out": normal(rng, 3, 5)}, ShapeError)
 FLOATING_ONLY = ErrorCase("integer", lambda rng: {"x": integers(rng, 0, 9, 3, 5)}, DTypeError)
+NO_ELEMENTS = ErrorCase("no-elements", lambda rng: {"x": np.zeros((3, 0))}, ShapeError)
 LARGE = Sample("large", lambda rng: {"x": normal(rng, 5, 33, scale=1e4)})
 CLASSIFIED: dict[str, tuple[int, int, int]] = {
     "odd": (5, 7, 0),
@@ -124,7 +125,7 @@ CASES = (
         tolerance=EXPONENTIALS,
         samples=(*over_shapes(lambda rng, shape: {"x": normal(rng, *shape, scale=2.0)}, ROWS), LARGE),
         non_finite=(NON_FINITE,),
-        errors=(FLOATING_ONLY,),
+        errors=(FLOATING_ONLY, NO_ELEMENTS),
         differentiable=("x",),
     ),
     OpCase(
@@ -140,7 +141,7 @@ CASES = (
         tolerance=EXPONENTIALS,
         samples=(*over_shapes(lambda rng, shape: {"x": normal(rng, *shape, scale=2.0)}, ROWS), LARGE),
         non_finite=(NON_FINITE,),
-        errors=(FLOATING_ONLY,),
+        errors=(FLOATING_ONLY, NO_ELEMENTS),
         differentiable=("x",),
     ),
     OpCase(
@@ -184,6 +185,9 @@ CASES = (
                 "logits-shape",
                 lambda rng: {"logits": normal(rng, 3, 2, 5), "targets": integers(rng, 0, 2, 3)},
                 ShapeError,
+            ),
+            ErrorCase(
+                "no-classes", lambda rng: {"logits": np.zeros((3, 0)), "targets": np.full(3, -1, np.int32)}, ShapeError
             ),
         ),
         differentiable=("logits",),
