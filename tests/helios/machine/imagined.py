@@ -1,4 +1,6 @@
-"""Devices that nobody here has, by what they tell about themselves; see `gpuinfo` databases for real ones."""
+"""Devices that are imagined: what they tell about themselves, and a backend or a kernel on them."""
+
+import os
 
 import attrs
 import numpy as np
@@ -13,7 +15,10 @@ from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.vulkan.device_info import CooperativeShape, DeviceInfo
 from alpha_helios.vulkan.null_device import NULL_GPU
 
-__all__ = ["IMAGINED", "imagined", "launch"]
+__all__ = ["IMAGINED", "THOROUGH", "imagined", "launch"]
+
+THOROUGH = int(os.environ.get("ALPHA_HELIOS_CASES", "120")) > 120
+"""Whether every combination is run, and not some of them; the variable is that of `tests.helios.parity`."""
 
 
 def _shapes(m: int, n: int, k: int) -> tuple[CooperativeShape, ...]:
