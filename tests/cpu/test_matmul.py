@@ -30,6 +30,7 @@ SHAPES = (
     (300, 40, 1),
     (7, 1, 5),
     (3, 0, 4),
+    (21, 65, 47),
     (33, 65, 17),
     (97, 255, 100),
     (160, 96, 129),
@@ -252,7 +253,7 @@ def test_a_product_with_an_epilogue_cannot_be_accumulated(folder: Path) -> None:
 
 @pytest.mark.parametrize("level", levels())
 @pytest.mark.parametrize("dtype", [DType.bf16, DType.i8], ids=str)
-@pytest.mark.parametrize("rows", [1, 3, 8, 20])
+@pytest.mark.parametrize("rows", [1, 3, 8, 20, 40])
 def test_products_with_quantized_weights_equal_the_reference(
     rows: int, dtype: DType, level: str, folder: Path, rng: np.random.Generator
 ) -> None:

@@ -14,7 +14,7 @@ from alpha_core.tensor import Shape, Tensor
 from alpha_tensor.cpu.kernels.finish import Finish
 from alpha_tensor.cpu.kernels.gemm import LEFT_WIDTH, gemm, panel_width
 from alpha_tensor.cpu.kernels.gemm_tiles import TILE_LINES, TILE_STEPS, gemm_tiles
-from alpha_tensor.cpu.kernels.gemv import MOST_ROWS, gemv
+from alpha_tensor.cpu.kernels.gemv import gemv, most_rows, rows_at_once
 from alpha_tensor.cpu.kernels.pack import TILE_WORDS, pack, panel_words
 from alpha_tensor.cpu.target import Target
 
@@ -141,8 +141,9 @@ def matmul_launches(
 ) -> list[Launch]:
     """Returns the launches of out = a b (out += a b with `accumulate`); the last one writes `out`.
 
-    Operands are f32, pass `is_readable` and have at most `MOST_BATCH_AXES`; `out` is contiguous. An operand is packed
-    by a launch of its own that reads nothing else. `accumulate` and `epilogue` exclude each other.
+    Operands are f32 (the right one may be bf16 or i8), pass `is_readable` and have at most `MOST_BATCH_AXES`; `out` is
+    contiguous. An operand is packed by a launch of its own that reads nothing else. `accumulate` and `epilogue` exclude
+    each other.
     """
     if accumulate and epilogue is not None:
         raise ValueError("a product with an epilogue cannot be added to a tensor")
@@ -225,9 +226,11 @@ class _Planner:
     def _few_rows(self, epilogue: Epilogue) -> _Problem | None:
         """Returns the product with the few rows on the left, if one side has few and both are read along the sum."""
         problem = self.problem
+        if problem.b.tensor.dtype is not DType.f32:
+            return None
         if problem.count > 1 or problem.a.inner == 0 or {problem.a.contiguous, problem.b.contiguous} != {"inner"}:
             return None
-        if problem.a.lines <= MOST_ROWS:
+        if problem.a.lines <= most_rows(self.target, self.rounded):
             return problem
         if problem.b.lines == 1 and epilogue == Epilogue():
             return attrs.evolve(problem, a=problem.b, b=problem.a)
@@ -235,8 +238,8 @@ class _Planner:
 
     def _streamed(self, problem: _Problem, out: Tensor, finish: Finish, epilogue: Epilogue) -> Launch:
         x, weight = problem.a, problem.b
-        rows = next(power for power in (1, 2, 4, 8) if power >= x.lines)
-        spec = KernelSpec.of(gemv, rows=rows, finish=_finish(finish, epilogue, None), rounded=self.rounded)
+        done = _finish(finish, epilogue, None)
+        spec = KernelSpec.of(gemv, rows=rows_at_once(x.lines), finish=done, rounded=self.rounded)
         values = (x.lines, weight.lines, x.inner, x.line_stride, weight.line_stride)
         return self._product(spec, problem, out, x.tensor, weight.tensor, values, epilogue, None)
 
@@ -290,6 +293,8 @@ class _Planner:
 
     def _reads_right(self, b: Matrix, rows: int) -> bool:
         """Whether panels are read from the operand itself: its columns are neighbours, and it is small or read once."""
+        if b.tensor.dtype is not DType.f32:
+            return False
         if self.rounded or b.contiguous != "lines" or (self.target.lanes < 8 and b.lines % panel_width(self.target)):
             return b.inner == 0
         return rows <= 6 or b.lines * b.inner <= _SMALL_WORDS
@@ -322,7 +327,14 @@ class _Planner:
         # Room for what products read ahead: a step of two tiles in three parts.
         packed = self.empty((outer * inner * matrix + 6 * TILE_WORDS,), DType.f32)
         launch = Launch(
-            KernelSpec.of(pack, contiguous=x.contiguous, layout=layout, width=width, words=words),
+            KernelSpec.of(
+                pack,
+                contiguous=x.contiguous,
+                layout=layout,
+                width=width,
+                words=words,
+                element=x.tensor.dtype.value,
+            ),
             writes=(packed,),
             reads=(x.tensor,),
             values=(x.lines, x.inner, x.stride, panel, panels, outer * inner, inner, *x.batch_strides),

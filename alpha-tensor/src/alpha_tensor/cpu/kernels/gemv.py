@@ -3,34 +3,48 @@
 from typing import TYPE_CHECKING
 
 from alpha_tensor.cpu.kernels.finish import Finish, Output
+from alpha_tensor.cpu.kernels.stored import STORED, load_f32
 from alpha_tensor.cpu.llvm.function import Function
-from alpha_tensor.cpu.llvm.types import bf16, f32, i8, i16, i32, vector
-from alpha_tensor.cpu.llvm.value import Pointer, Value
+from alpha_tensor.cpu.llvm.types import bf16, f32, i16, i32, vector
+from alpha_tensor.cpu.llvm.value import Value
 
 if TYPE_CHECKING:
     from alpha_tensor.cpu.kernel import Kernel
+    from alpha_tensor.cpu.target import Target
 
-__all__ = ["MOST_ROWS", "gemv"]
+__all__ = ["gemv", "most_rows", "rows_at_once"]
 
-MOST_ROWS = 8
-"""Of x; with more the products take longer than reading the matrix."""
+_MOST_AT_ONCE = 8
+"""Rows of x whose sums fit the registers."""
+_MOST_ROWS = 32
+"""Beyond them it pays to pack the matrix and multiply by blocks (on Zen 3, at the sizes of GPT-2: 16 rows take half of
+that, 64 the same)."""
 _MOST_STREAMS = 4
 """Places of the matrix, far from each other, that are read side by side, each row after row. Processors fetch ahead of
 a few long streams, faster than of one; rows below each other would end before they see the pattern. On Zen 3 bf16 comes
 at 20 GB/s so, at 17 as one stream, at 14 as four neighbouring rows."""
-_STORED = {"f32": f32, "bf16": i16, "i8": i8}
+
+
+def most_rows(target: "Target", rounded: bool) -> int:
+    """Returns up to how many rows of x `gemv` is the fastest way; units for tiles and bf16 take packed operands."""
+    return _MOST_AT_ONCE if target.has_tiles or rounded else _MOST_ROWS
+
+
+def rows_at_once(rows: int) -> int:
+    """Returns the parameter of `gemv` for so many rows."""
+    return min(1 << (rows - 1).bit_length(), _MOST_AT_ONCE)
 
 
 def gemv(
     k: "Kernel", rows: int, finish: Finish, element: str = "f32", scaled: bool = False, rounded: bool = False
 ) -> None:
-    """out[m, n] = scale[n] * sum_k x[m, k] weight[n, k] for up to `rows` rows m; finished as `finish` says.
+    """out[m, n] = scale[n] * sum_k x[m, k] weight[n, k], for `rows` rows m at a time; finished as `finish` says.
 
     Arguments: out, what `Output` takes, x, weight, scale (if `scaled`), rows of x, rows of the weight, length, and the
     strides of the rows of x and of the weight. With `rounded` both operands are rounded to bf16.
     """
     output = Output(k, finish)
-    x, weight = k.pointer(), k.pointer(_STORED[element])
+    x, weight = k.pointer(), k.pointer(STORED[element])
     scale = k.pointer() if scaled else x
     output.take_reads()
     height, count, length, x_stride, weight_stride = (k.integer() for _ in range(5))
@@ -39,7 +53,6 @@ def gemv(
     kept = k.stack(f32, rows * len(streams) * lanes * lanes)
     whole = length // lanes * lanes
     tail = k.lane_mask(length - whole, lanes)
-    x_rows = [x + k.minimum(height - 1, row) * x_stride for row in range(rows)]
 
     def place(row: int, stream: int) -> int:
         return (row * len(streams) + stream) * lanes * lanes
@@ -47,7 +60,9 @@ def gemv(
     with k.share(count, max(lanes, 16)) as (start, stop):
         blocks = (stop - start + (lanes - 1)) // lanes
         each = (blocks + (len(streams) - 1)) // len(streams)
-        with k.range_(0, each) as number:
+        # What one block of rows has read of the matrix is in a cache for the next one.
+        with k.range_(0, each) as number, k.range_(0, height, rows) as first:
+            x_rows = [x + k.minimum(height - 1, first + row) * x_stride for row in range(rows)]
             # Where blocks do not divide into streams, the last one is read again, and what it gives is dropped.
             numbers = [number + each * stream for stream in streams]
             columns = [start + k.minimum(block, blocks - 1) * lanes for block in numbers]
@@ -56,7 +71,9 @@ def gemv(
                 sums = [[k.variable(0.0, vector(f32, lanes)) for _ in streams] for _ in range(rows)]
 
                 def add(position: Value, mask: Value | None) -> None:
-                    weights = [_loaded(k, source, position, element, mask, rounded) for source in sources]
+                    weights = [load_f32(k, source, position, element, mask) for source in sources]
+                    if rounded and element == "f32":
+                        weights = [_rounded(k, one) for one in weights]
                     for row in range(rows):
                         values = x_rows[row].load(position, lanes, mask)
                         if rounded:
@@ -79,18 +96,8 @@ def gemv(
                         result = _lane_sums(k, vectors)
                         if scaled:
                             result = scale.load(column, lanes, mask) * result
-                        with k.if_(height > row):
-                            output.vector(result, count * row + column, column, mask)
-
-
-def _loaded(k: "Kernel", source: Pointer, index: Value, element: str, mask: Value | None, rounded: bool) -> Value:
-    lanes = k.target.lanes
-    stored = source.load(index, lanes, mask)
-    if element == "f32":
-        return _rounded(k, stored) if rounded else stored
-    if element == "bf16":
-        return k.bitcast(k.widen_unsigned(stored, i32) << 16, vector(f32, lanes))
-    return k.convert(k.convert(stored, i32), f32)
+                        with k.if_(first + row < height):
+                            output.vector(result, count * (first + row) + column, column, mask)
 
 
 def _rounded(k: Function, x: Value) -> Value:

@@ -13,8 +13,9 @@ Lines past the end repeat the last one or are zero, for nothing reads their resu
 
 from typing import TYPE_CHECKING
 
+from alpha_tensor.cpu.kernels.stored import STORED, load_f32
 from alpha_tensor.cpu.llvm.function import Function
-from alpha_tensor.cpu.llvm.types import bf16, f32, i16, i32, i64, vector
+from alpha_tensor.cpu.llvm.types import bf16, i16, i32, i64, vector
 from alpha_tensor.cpu.llvm.value import Number, Pointer, Value
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def panel_words(steps: int, width: int) -> int:
     return -(-steps // 16) * 16 * width
 
 
-def pack(k: "Kernel", contiguous: str, layout: str, width: int, words: str) -> None:
-    """Packs a batch of matrices.
+def pack(k: "Kernel", contiguous: str, layout: str, width: int, words: str, element: str = "f32") -> None:
+    """Packs a batch of matrices of f32, or of elements that become f32 on the way.
 
     Arguments: packed, source, lines, inner, the stride of the direction that is not `contiguous` ("lines" or "inner"),
     words between packed panels, panels of one matrix, number of matrices, of the inner batch axis, and the strides of
@@ -43,7 +44,7 @@ def pack(k: "Kernel", contiguous: str, layout: str, width: int, words: str) -> N
 
     `words`: `f32`; `bf16`, rounded to nearest even; `split`: three bf16 numbers, in three tiles, whose sum is the f32.
     """
-    packed, source = k.pointer(i32), k.pointer(f32)
+    packed, source = k.pointer(i32), k.pointer(STORED[element])
     lines, inner, stride, panel_stride = k.integer(), k.integer(), k.integer(), k.integer()
     panels, batch, batch_inner, outer_stride, inner_stride = (k.integer() for _ in range(5))
     lanes = k.target.lanes
@@ -69,7 +70,7 @@ def pack(k: "Kernel", contiguous: str, layout: str, width: int, words: str) -> N
                 place, row_stride = target + (step * width + column), width
             else:
                 place, row_stride = target + (block * (width // lanes) + column // lanes) * (parts * TILE_WORDS), lanes
-            loader = _Block(k, matrix_source, contiguous, words, lines, inner, stride)
+            loader = _Block(k, matrix_source, element, contiguous, words, lines, inner, stride)
             full = (line + lanes <= lines) & ((step + lanes) * per_word <= inner)
             with k.if_else(full) as branch:
                 for side, masked in ((branch.then, False), (branch.otherwise, True)):
@@ -85,9 +86,17 @@ class _Block:
     """Loads blocks of a matrix as vectors of words along lines or along steps, whichever is contiguous."""
 
     def __init__(
-        self, k: "Kernel", source: Pointer, contiguous: str, words: str, lines: Value, inner: Value, stride: Value
+        self,
+        k: "Kernel",
+        source: Pointer,
+        element: str,
+        contiguous: str,
+        words: str,
+        lines: Value,
+        inner: Value,
+        stride: Value,
     ) -> None:
-        self.k, self.source, self.contiguous, self.words = k, source, contiguous, words
+        self.k, self.source, self.element, self.contiguous, self.words = k, source, element, contiguous, words
         self.lines, self.inner, self.stride = lines, inner, stride
 
     def load(self, line: Value, step: Value, masked: bool) -> list[list[Value]]:
@@ -124,8 +133,8 @@ class _Block:
         return self._vector(self.source + position * self.stride, line, count, masked)
 
     def _vector(self, base: Pointer, index: Number, count: Value, masked: bool) -> Value:
-        lanes = self.k.target.lanes
-        return base.load(index, lanes, self.k.lane_mask(count, lanes) if masked else None)
+        mask = self.k.lane_mask(count, self.k.target.lanes) if masked else None
+        return load_f32(self.k, base, index, self.element, mask)
 
 
 def transpose(f: Function, rows: list[Value]) -> list[Value]:

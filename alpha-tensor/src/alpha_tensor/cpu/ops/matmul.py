@@ -5,7 +5,7 @@ from alpha_core.recording.launch import KernelSpec
 from alpha_core.shape import matmul_shape
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.kernels.finish import Finish
-from alpha_tensor.cpu.kernels.gemv import MOST_ROWS, gemv
+from alpha_tensor.cpu.kernels.gemv import gemv, most_rows, rows_at_once
 from alpha_tensor.cpu.ops.reduction import ReductionKernels
 from alpha_tensor.cpu.product import MOST_BATCH_AXES, Epilogue, batch_axes, is_readable, matmul_launches
 
@@ -25,6 +25,10 @@ class MatmulKernels(ReductionKernels):
         a, b = (x if is_readable(x) else self._copied(x) for x in (a, b))
         if batch_axes(a, b, transpose_a, transpose_b, shape) > MOST_BATCH_AXES:
             a, b = (self.contiguous(self.broadcast_to(x, (*shape[:-2], *x.shape[-2:]))) for x in (a, b))
+        self._launch_product(a, b, transpose_a, transpose_b, out)
+        return out
+
+    def _launch_product(self, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool, out: Tensor) -> None:
         launches = matmul_launches(
             self.jit.target,
             a,
@@ -46,23 +50,26 @@ class MatmulKernels(ReductionKernels):
                 into=launch.into,
                 extended=launch.extended,
             )
-        return out
 
     def quantized_matmul(self, x: Tensor, weight: Tensor, scale: Tensor | None = None) -> Tensor:
         self._require_computed("quantized_matmul", x, *([] if scale is None else [scale]))
         shape = self._check_quantized_matmul(x, weight, scale)
         rows, length = x.shape
-        if not 0 < rows <= MOST_ROWS or 0 in weight.shape:
+        if rows == 0 or 0 in weight.shape:
             return super().quantized_matmul(x, weight, scale)
         x, weight = self.contiguous(x), self.contiguous(weight)
         out = self.empty(shape, x.dtype)
+        rounded = self.matmul_dtype is DType.bf16
+        if rows > most_rows(self.jit.target, rounded):
+            self._launch_product(x, weight, False, True, out)
+            return out if scale is None else self.mul(out, scale)
         spec = KernelSpec.of(
             gemv,
-            rows=next(power for power in (1, 2, 4, 8) if power >= rows),
+            rows=rows_at_once(rows),
             finish=Finish(),
             element=weight.dtype.value,
             scaled=scale is not None,
-            rounded=self.matmul_dtype is DType.bf16,
+            rounded=rounded,
         )
         reads = [x, weight] if scale is None else [x, weight, self.contiguous(scale)]
         self.launch(
