@@ -14,6 +14,8 @@ ROW_AXES = 3
 """Axes along which rows of a strided tensor are counted, the last one first."""
 _SEGMENT = 1024  # elements: less is not worth sharing
 _UNROLL = 4  # additions that are under way at once
+_SUMMED = 4096
+"""Elements that are added up before their sum is added to others: to a large sum, many small ones would add nothing."""
 
 Body = Callable[[Value, Value | None, int], None]
 Term = Value | tuple[Value, Value]
@@ -45,16 +47,21 @@ def row_sums(
     """
     zero = k.constant(vector(f32, k.target.lanes), 0)
     totals = [[k.variable(zero) for _ in range(_UNROLL)] for _ in range(count)]
+    with k.range_(0, width, _SUMMED) as start:
+        sums = [[k.variable(zero) for _ in range(_UNROLL)] for _ in range(count)]
 
-    def add(index: Value, mask: Value | None, slot: int) -> None:
-        for total, term in zip(totals, terms(index, mask), strict=True):
-            value, factor = term if isinstance(term, tuple) else (term, None)
-            if mask is not None:
-                value = k.select(mask, value, zero)
-            before = total[slot].value
-            total[slot].value = before + value if factor is None else k.fma(value, factor, before)
+        def add(index: Value, mask: Value | None, slot: int) -> None:
+            for total, term in zip(sums, terms(index, mask), strict=True):
+                value, factor = term if isinstance(term, tuple) else (term, None)
+                if mask is not None:
+                    value = k.select(mask, value, zero)
+                before = total[slot].value
+                total[slot].value = before + value if factor is None else k.fma(value, factor, before)
 
-    sweep(k, 0, width, add, _UNROLL)
+        sweep(k, start, k.minimum(start + _SUMMED, width), add, _UNROLL)
+        for total, sum_ in zip(totals, sums, strict=True):
+            for whole, part in zip(total, sum_, strict=True):
+                whole.value = whole.value + part.value
     return [k.horizontal_sum(reduce(lambda a, b: a + b, (part.value for part in total))) for total in totals]
 
 
