@@ -36,7 +36,10 @@ def _table(title: str, share: str, rows: Sequence[Total], whole: float) -> Itera
 
 
 def _rate(count: int, seconds: float) -> str:
-    return f"{count / seconds / 1e9:>8.1f}" if count and seconds > 0 else " " * 8
+    if not count or seconds <= 0:
+        return " " * 8
+    rate = count / seconds / 1e9
+    return f"{rate:>8.1f}" if rate >= 1 else f"{rate:>8.2g}"
 
 
 def _shortened(kernels: Sequence[Total]) -> list[Total]:
