@@ -1,6 +1,5 @@
 """The backend `plain`: numpy in f32, and nothing but the ops that every backend must have."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -8,21 +7,28 @@ import numpy as np
 import numpy.typing as npt
 from alpha_core.backend import Backend
 from alpha_core.dtype import DType, bf16_bits, bf16_values
-from alpha_core.errors import DTypeError, OpError, ShapeError
 from alpha_core.ops.elementwise import Operand
 from alpha_core.random import RandomStream, dropout_threshold, random_bits
 from alpha_core.shape import (
+    argmax_axis,
     broadcast_shapes,
+    broadcasted,
+    cat_axis,
     cat_shape,
+    dropout_row_size,
+    gather_axis,
     matmul_shape,
+    nonempty_axes,
     normalize_axes,
     normalize_axis,
     operand_dtype,
+    plain_number,
     require_dtype,
-    require_floating,
+    require_indices,
     require_shape,
     reshaped,
     slice_shape,
+    top_k_shape,
     transposed,
 )
 from alpha_core.tensor import Shape, Tensor
@@ -120,9 +126,7 @@ class PlainBackend(Backend):
         return _tensor(x.storage.transpose(axes), x.dtype)
 
     def broadcast_to(self, x: Tensor, shape: Shape) -> Tensor:
-        if broadcast_shapes("broadcast_to", x.shape, shape) != shape:
-            raise ShapeError(f"`broadcast_to`: {list(x.shape)} cannot become {list(shape)}")
-        return _tensor(np.broadcast_to(x.storage, shape), x.dtype)
+        return _tensor(np.broadcast_to(x.storage, broadcasted(x.shape, shape)), x.dtype)
 
     def slice(self, x: Tensor, axis: int, start: int, stop: int) -> Tensor:
         axis = normalize_axis("slice", axis, x.ndim)
@@ -130,11 +134,7 @@ class PlainBackend(Backend):
         return _tensor(x.storage[(slice(None),) * axis + (slice(start, stop),)], x.dtype)
 
     def cat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
-        if not tensors:
-            raise ShapeError("`cat`: no tensors given")
-        for tensor in tensors:
-            require_dtype("cat", "tensors", tensor, tensors[0].dtype)
-        axis = normalize_axis("cat", axis, tensors[0].ndim)
+        axis = cat_axis(tensors, axis)
         cat_shape([tensor.shape for tensor in tensors], axis)
         return _tensor(np.concatenate([tensor.storage for tensor in tensors], axis), tensors[0].dtype)
 
@@ -145,9 +145,7 @@ class PlainBackend(Backend):
         return self._computed("sum", lambda values: values.sum(normal, keepdims=keepdims), x)
 
     def max(self, x: Tensor, axes: Axes = None, keepdims: bool = False) -> Tensor:
-        normal = normalize_axes("max", axes, x.ndim)
-        if any(x.shape[axis] == 0 for axis in normal):
-            raise ShapeError(f"`max`: {list(x.shape)} has no elements along axes {list(normal)}")
+        normal = nonempty_axes("max", x.shape, axes)
         return self._computed("max", lambda values: values.max(normal, keepdims=keepdims), x)
 
     def matmul(self, a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
@@ -163,25 +161,16 @@ class PlainBackend(Backend):
     # indexing
 
     def gather(self, x: Tensor, index: Tensor, axis: int) -> Tensor:
-        axis = normalize_axis("gather", axis, x.ndim)
-        require_dtype("gather", "index", index, DType.i32)
-        if index.ndim != x.ndim:
-            raise ShapeError(f"`gather`: `index` has {index.ndim} dimensions; {x.ndim} are needed")
-        require_shape("gather", "index", index, (*x.shape[:axis], index.shape[axis], *x.shape[axis + 1 :]))
-        outside = index.storage[(index.storage < 0) | (index.storage >= x.shape[axis])]
-        if outside.size:
-            raise OpError(f"`gather`: index {outside[0]} is outside 0 ... {x.shape[axis] - 1}")
+        axis = gather_axis(x, index, axis)
+        require_indices("gather", index.storage, x.shape[axis])
         return _tensor(np.take_along_axis(x.storage, index.storage, axis), x.dtype)
 
     def argmax(self, x: Tensor, axis: int = -1) -> Tensor:
-        axis = normalize_axis("argmax", axis, x.ndim)
-        if x.shape[axis] == 0:
-            raise ShapeError(f"`argmax`: {list(x.shape)} has no elements along axis {axis}")
+        axis = argmax_axis(x.shape, axis)
         return self._computed("argmax", lambda values: values.argmax(axis), x, result=DType.i32)
 
     def top_k(self, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        if x.ndim == 0 or not 1 <= k <= x.shape[-1]:
-            raise ShapeError(f"`top_k`: k = {k} does not fit the last axis of {list(x.shape)}")
+        top_k_shape(x.shape, k)
 
         def best(values: Array) -> Array:
             return np.argsort(-values, axis=-1, kind="stable")[..., :k]
@@ -192,14 +181,8 @@ class PlainBackend(Backend):
     # randomness
 
     def dropout_mask(self, shape: Shape, rate: float, random: RandomStream, dtype: DType) -> Tensor:
-        if not 0 <= rate < 1:
-            raise OpError(f"`dropout_mask`: rate {rate} is outside [0, 1)")
-        for name, tensor in (("step", random.step), ("rows", random.rows)):
-            require_dtype("dropout_mask", name, tensor, DType.i32)
-        rows, size = random.rows.storage, math.prod(shape)
-        if len(rows) == 0 or size % len(rows):
-            raise ShapeError(f"`dropout_mask`: {len(rows)} rows do not divide shape {list(shape)}")
-        bits = random_bits(random.seed, random.stream, int(random.step.storage), rows, size // len(rows))
+        size = dropout_row_size("dropout_mask", shape, rate, random)
+        bits = random_bits(random.seed, random.stream, int(random.step.storage), random.rows.storage, size)
         kept = np.where(bits >= dropout_threshold(rate), 1.0 / (1.0 - rate), 0.0)
         return _converted(kept.reshape(shape), dtype)
 
@@ -208,22 +191,16 @@ class PlainBackend(Backend):
     def _elementwise(self, op: str, function: Callable[..., Any], *operands: Operand, integers: bool = True) -> Tensor:
         """Applies a function to operands that broadcast; `integers` says whether the op takes i32 too."""
         dtype = operand_dtype(op, *operands)
-        if dtype is not DType.f32 and not (integers and dtype is DType.i32):
-            raise self._not_computed(op, dtype)
+        self._require_arithmetic(op, dtype, integers)
         broadcast_shapes(op, *(x.shape for x in operands if isinstance(x, Tensor)))
         with np.errstate(all="ignore"):
             return _tensor(function(*(_operand(op, x, dtype) for x in operands)), dtype)
 
     def _computed(self, op: str, function: Callable[..., Any], *tensors: Tensor, result: DType = DType.f32) -> Tensor:
         """Applies a function to the arrays of f32 tensors."""
-        dtype = require_floating(op, *tensors)
-        if dtype is not DType.f32:
-            raise self._not_computed(op, dtype)
+        self._require_computed(op, *tensors)
         with np.errstate(all="ignore"):
             return _tensor(function(*(x.storage for x in tensors)), result)
-
-    def _not_computed(self, op: str, dtype: DType) -> DTypeError:
-        return DTypeError(f"`{op}`: `{self.name}` does not compute this in {dtype.value}", hint="use `cast`")
 
 
 def _converted(values: Array, dtype: DType) -> Tensor:
@@ -245,6 +222,4 @@ def _operand(op: str, operand: Operand, dtype: DType) -> Array | float:
     if isinstance(operand, Tensor):
         array: Array = operand.storage
         return array
-    if dtype is DType.i32 and not float(operand).is_integer():
-        raise DTypeError(f"`{op}`: the number {operand} does not fit an i32 tensor", hint="use `cast`")
-    return int(operand) if dtype is DType.i32 else float(operand)
+    return plain_number(op, operand, dtype)
