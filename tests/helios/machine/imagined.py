@@ -49,7 +49,8 @@ def launch(
     kernel: Kernel, *arguments: "np.ndarray | float", groups: tuple[int, int, int] = (1, 1, 1), subgroup: int = 32
 ) -> None:
     """Runs a kernel on arrays, which are changed in place, and numbers, in the order of its arguments."""
-    binary, buffers, values, places = kernel.finish(), Buffers(1 << 24), [], []
+    binary, buffers, places = kernel.finish(), Buffers(1 << 24), []
+    values: list[int | float] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             address = buffers.reserve(argument.nbytes)

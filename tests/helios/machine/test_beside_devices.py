@@ -134,9 +134,8 @@ def test_products_by_matrices(ways: tuple[bool, bool], by_element: bool, helios:
     a, b = operands(np.random.default_rng(0), 45, 52, 37, *ways)
     results = []
     for backend in (helios, machine):
-        task = Task(
-            Problem.of(*map(backend.upload, (a, b)), *ways, (45, 37)), backend.empty((45, 37)), backend.empty, "f16"
-        )
+        problem = Problem.of(backend.upload(a), backend.upload(b), *ways, (45, 37))
+        task = Task(problem, backend.empty((45, 37)), backend.empty, "f16")
         variant = attrs.evolve(_variants(backend, task)[0], by_element=by_element, turned=ways[0])
         for one in variant.launches(task):
             backend.run(one)

@@ -1,6 +1,6 @@
 """The machine says what of a kernel is undefined: accesses, what meets without a barrier, what diverges."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -244,7 +244,7 @@ class Cut:
 
 
 @pytest.fixture
-def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
+def cut(monkeypatch: pytest.MonkeyPatch) -> Cut:
     cut = Cut()
     monkeypatch.setattr(device, "program", cut.program)
     return cut
@@ -252,9 +252,8 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
 
 def _product(helios: Helios) -> None:
     a, b = operands(np.random.default_rng(0), 40, 70, 40, False, True)
-    task = Task(
-        Problem.of(*map(helios.upload, (a, b)), False, True, (40, 40)), helios.empty((40, 40)), helios.empty, "f16"
-    )
+    problem = Problem.of(helios.upload(a), helios.upload(b), False, True, (40, 40))
+    task = Task(problem, helios.empty((40, 40)), helios.empty, "f16")
     variant = next(one for one in coop_variants(task, helios.info) if isinstance(one, CoopTiled))
     for one in attrs.evolve(variant, tile="64x64x32", by_element=False, parts=1).launches(task):
         helios.run(one)

@@ -14,8 +14,9 @@ from alpha_core.expression import X, coefficient, sigmoid
 from alpha_core.recording.storage import view_of
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
-from alpha_helios.coop import COOP_TILES, CoopTiled, coop_variants, fragments
+from alpha_helios.coop import CoopTiled, coop_variants, fragments
 from alpha_helios.coop2 import TensorTiled, tensor_variants
+from alpha_helios.kernels.coop_tile import COOP_TILES
 from alpha_helios.kernels.matmul_coop2 import TENSOR_TILES
 from alpha_helios.product import Epilogue, Problem, Task
 from alpha_helios.variants import Variant
@@ -59,7 +60,7 @@ def test_blocks_of_tensors(tile: str, dtype: DType, ways: tuple[bool, bool]) -> 
         (block.rows // 2 - 3, block.depth + 1, block.columns // 2 + 7),
         (block.rows + 8, 8, block.columns + 8),  # blocks that end at multiples of 16 bytes
     ]
-    for rows, inner, columns in sizes if THOROUGH or dtype is DType.f16 else sizes[:2]:
+    for rows, inner, columns in sizes if THOROUGH or dtype is DType.f16 else sizes[1:2]:
         a, b = operands(np.random.default_rng(rows + inner), rows, inner, columns, *ways)
         left, right = (stored_as(helios, one, dtype) for one in (a, b))
         task = Task(
@@ -82,7 +83,7 @@ def test_batches_and_parts(sizes: tuple[int, ...], parts: int, ways: tuple[bool,
     left, right = (stored_as(helios, one, DType.f16) for one in (a, b))
     shape = (batch, rows, columns)
     task = Task(problem(left, right, ways, shape), helios.empty(shape), helios.empty, "f16")
-    able = tensor_variants(task, helios.info)
+    able = [one for one in tensor_variants(task, helios.info) if isinstance(one, TensorTiled)]
     assert bool(able) == all(size % 8 == 0 for size in (rows * inner, inner * columns))
     if able:
         got = computed(helios, attrs.evolve(able[-1], parts=parts), task)
