@@ -1,6 +1,6 @@
 """Attention on cooperative matrices of devices that are imagined, beside float64 on rounded operands."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -31,7 +31,7 @@ SETUPS = [
 
 
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Launch]]:
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[Launch]:
     """Everything that is launched."""
     found: list[Launch] = []
     before = Helios.run
@@ -88,9 +88,11 @@ def test_the_future_has_no_influence_on_wide_heads() -> None:
     helios = imagined("tensors")
     helios.set_matmul_dtype(DType.bf16)
     arrays = Setup(1, 1, 70, 70, 128).draw()
-    before = helios.download(helios.attention(*(stored(helios, array) for array in arrays[:3]))[0])
+    query, key, value = (stored(helios, array) for array in arrays[:3])
+    before = helios.download(helios.attention(query, key, value)[0])
     arrays[1][:, :, 41:], arrays[2][:, :, 41:] = np.nan, 7.0
-    after = helios.download(helios.attention(*(stored(helios, array) for array in arrays[:3]))[0])
+    query, key, value = (stored(helios, array) for array in arrays[:3])
+    after = helios.download(helios.attention(query, key, value)[0])
     assert before[:, :, :41].tobytes() == after[:, :, :41].tobytes()
     assert np.isnan(after[:, :, 41:]).all()
 
