@@ -13,7 +13,7 @@ from alpha_helios.backend import Helios
 from alpha_helios.fast_paths import restricted
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.vulkan.device_info import CooperativeShape, DeviceInfo
-from alpha_helios.vulkan.null_device import NULL_GPU
+from alpha_helios.vulkan.null_device import NULL_GPU, NULL_MINIMUM
 
 __all__ = ["IMAGINED", "THOROUGH", "imagined", "launch"]
 
@@ -38,11 +38,13 @@ IMAGINED: dict[str, DeviceInfo] = {
 }
 """`tensors`: as from NVIDIA, with NV_cooperative_matrix2; `waves`: as from AMD, with blocks that are turned; `flat`: as
 from Intel, 8 x 16 x 16; `narrow`: 16 x 8 x 16. The other ones have products of 16 x 16 x 16."""
+_OTHERS = {"least": NULL_MINIMUM}
+"""`least`: nothing that Vulkan 1.2 does not promise."""
 
 
 def imagined(name: str) -> Helios:
     """Opens a backend on such a device."""
-    return Helios(MachineDevice(IMAGINED[name]))
+    return Helios(MachineDevice({**IMAGINED, **_OTHERS}[name]))
 
 
 def launch(

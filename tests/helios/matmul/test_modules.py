@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from tests.helios.spirv.tools import run_tool
+from tests.helios.spirv.tools import judge
 
 from alpha_core.dtype import DType
 from alpha_core.expression import X, sigmoid
@@ -55,7 +55,7 @@ def _specs() -> Iterator[KernelSpec]:
 @pytest.mark.parametrize("spec", list(_specs()), ids=lambda spec: spec.name)
 def test_modules_are_valid(spec: KernelSpec) -> None:
     binary = build_kernel(spec)
-    run_tool("spirv-val", binary.code, "--target-env", "vulkan1.2")
+    judge(binary.code)
     assert binary.shared_bytes <= 32 << 10
 
 

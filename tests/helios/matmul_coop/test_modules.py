@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.helios.kernels import scale
-from tests.helios.spirv.tools import run_tool, with_halves
+from tests.helios.spirv.tools import judge, with_halves
 
 from alpha_core.expression import X, sigmoid
 from alpha_core.file_cache import FileCache
@@ -76,7 +76,7 @@ def _of_tensors() -> Iterator[KernelSpec]:
 
 @pytest.mark.parametrize("spec", [*_staged(), *_of_tensors()], ids=lambda spec: spec.name)
 def test_modules_are_valid(spec: KernelSpec) -> None:
-    run_tool("spirv-val", with_halves(build_kernel(spec).code), "--target-env", "vulkan1.2")
+    judge(with_halves(build_kernel(spec).code))
 
 
 @pytest.mark.parametrize("spec", [*_staged(), *_of_tensors()], ids=lambda spec: spec.name)

@@ -31,7 +31,9 @@ def test_a_product_of_slices_that_reach_beyond_the_tensor() -> None:
     out = k.tensor_layout(2).dimensions(m, n).slice((k.group(1) * 64, 64), (k.group(0) * 128, 128))
     k.coop_store_tensor(c, total.value, out)
     needed = {"cooperativeMatrixTensorAddressing", "cooperativeMatrixWorkgroupScope", "cooperativeMatrix"}
-    assert needed <= validated(k).requirements
+    binary = validated(k)
+    assert needed <= binary.requirements
+    assert binary.code[4:8] == bytes((0, 6, 1, 0)), "the extension is written against SPIR-V 1.6"
 
 
 @pytest.mark.parametrize("clamp", ["undefined", "constant", "edge", "repeat", "mirror"])

@@ -20,6 +20,7 @@ from alpha_helios.spirv.disassemble import decode
 from alpha_helios.spirv.kernel import Binary, Kernel
 from alpha_helios.spirv.opcodes import CAPABILITIES
 
+_SPIRV_1_5 = 0x00010500
 _OLDEST = (2025, 1)  # the first to know SPV_NV_cooperative_matrix2
 
 
@@ -50,6 +51,12 @@ def run_tool(name: str, code: bytes, *flags: str) -> str:
     return done.stdout
 
 
+def judge(code: bytes) -> None:
+    """`spirv-val` must accept a module, in the oldest version of Vulkan that takes its version of SPIR-V."""
+    newer = struct.unpack_from("<I", code, 4)[0] > _SPIRV_1_5
+    run_tool("spirv-val", code, "--target-env", "vulkan1.3" if newer else "vulkan1.2")
+
+
 def validated(kernel: Kernel) -> Binary:
     """Finishes a kernel; `spirv-val` must accept it, and `spirv-dis` must read what we read."""
     binary = kernel.finish()
@@ -62,7 +69,7 @@ def validated(kernel: Kernel) -> Binary:
 def validate(binary: Binary) -> bytes:
     """Has `spirv-val` accept a module, and returns it as the tools know it."""
     known = with_halves(binary.code) if "shaderBFloat16Type" in binary.requirements else binary.code
-    run_tool("spirv-val", known, "--target-env", "vulkan1.2")
+    judge(known)
     return known
 
 

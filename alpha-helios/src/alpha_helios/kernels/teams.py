@@ -55,9 +55,12 @@ class Team:
         """Combines each of the values, all of one scalar type, over the team; everyone gets the results."""
         if self.size == 1:
             return list(values)
-        if self.k.required_subgroup is not None and self.size <= self.k.required_subgroup:
+        subgroup = self.k.required_subgroup
+        if subgroup is not None and self.size <= subgroup:
             return [self._by_shuffles(operation, value) for value in values]
-        return self._by_subgroups(operation, values) if self.count == 1 else self._by_tree(operation, values)
+        if subgroup is not None and self.count == 1:
+            return self._by_subgroups(operation, values, -(-self.k.invocations // subgroup))
+        return self._by_tree(operation, values)
 
     def _by_shuffles(self, operation: Operation, value: Value) -> Value:
         """A team within a subgroup."""
@@ -67,11 +70,10 @@ class Team:
             step *= 2
         return value
 
-    def _by_subgroups(self, operation: Operation, values: Sequence[Value]) -> list[Value]:
-        """All of the workgroup: each subgroup by itself, then their results, in every subgroup alike."""
+    def _by_subgroups(self, operation: Operation, values: Sequence[Value], most: int) -> list[Value]:
+        """All of the workgroup: each of at most so many subgroups by itself, then their results, in every one alike."""
         k = self.k
         parts = [k.subgroup_reduce(operation, value) for value in values]
-        most = -(-k.invocations // (k.required_subgroup or 1))  # subgroups
         scratch = self._shared(values[0].type, len(values) * most)
         k.barrier()  # what was combined before has been read
         with k.if_(k.subgroup_elect()):
@@ -92,7 +94,7 @@ class Team:
         return results
 
     def _by_tree(self, operation: Operation, values: Sequence[Value]) -> list[Value]:
-        """Several teams whose subgroups are unknown."""
+        """Teams whose subgroups are unknown, or may not be able to combine numbers."""
         k = self.k
         scratch = self._shared(values[0].type, len(values) * k.invocations)
         k.barrier()

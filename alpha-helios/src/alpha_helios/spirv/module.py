@@ -11,7 +11,10 @@ __all__ = ["Instruction", "Module", "instruction"]
 Instruction = list[int]
 """The number of an instruction and its operands, word by word."""
 
-_MAGIC, _VERSION = 0x07230203, 0x00010500  # Vulkan 1.2 takes SPIR-V 1.5
+_MAGIC = 0x07230203
+_VERSION, _NEWER = 0x00010500, 0x00010600
+"""Vulkan 1.2 takes SPIR-V 1.5; some extensions are written against 1.6, which Vulkan 1.3 takes."""
+_NEEDS_NEWER = {"SPV_NV_cooperative_matrix2", "SPV_NV_tensor_addressing"}
 _GLSL450, _VULKAN = 1, 3
 _PHYSICAL_64 = 5348
 _COMPUTE = 5
@@ -215,7 +218,8 @@ class Module:
         lines.append(instruction("EntryPoint", _COMPUTE, entry, *_text("main"), *self._interface))
         lines += [instruction("ExecutionMode", entry, *mode) for mode in self._modes]
         lines += [*self._names, *self._decorations, *self._declared, *functions]
-        words = [_MAGIC, _VERSION, 0, self.bound, 0]
+        version = _VERSION if _NEEDS_NEWER.isdisjoint(self._extensions) else _NEWER
+        words = [_MAGIC, version, 0, self.bound, 0]
         for line in lines:
             words.append(len(line) << 16 | line[0])
             words += line[1:]
