@@ -1,4 +1,4 @@
-"""Damaged files: hypothesis draws a recipe of a few bytes, and each case must be read or refused in a line."""
+"""Damaged files: hypothesis draws recipes of a few bytes, and each case must be read or refused in a line."""
 
 import os
 import resource
@@ -20,6 +20,9 @@ ROUNDS = int(os.environ.get("ALPHA_FUZZ_ROUNDS", "1"))
 """Each of `CASES` cases; the first is the same in every run, the others are drawn anew."""
 
 _STEP = 5  # bytes of a recipe for one change
+_RECIPE = 1 + 4 * _STEP
+_TOGETHER = 16
+"""Recipes of one example: hypothesis takes longer to draw an example than most parsers to read it."""
 _MOST_SECONDS = 4.0  # of processor time for one case
 _MOST_MEMORY = 256 << 20  # bytes more than before
 _NUMBERS = (0, 1, 2, 255, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 62, 1 << 63, (1 << 64) - 1)
@@ -77,14 +80,24 @@ def fuzz(parse: Callable[[bytes], Any], *valid: bytes, shrink: bool = True) -> N
     """Parses `CASES` damaged files in each round, made from the valid ones, which must be read.
 
     Fails for anything but a result or an `AlphaError` of one line, for more than 4 seconds of processor time, and where
-    256 MiB more than before do not suffice; then hypothesis looks for the shortest recipe, unless `shrink` is False.
+    256 MiB more than before do not suffice; then hypothesis looks for the simplest recipes, unless `shrink` is False.
     """
     for data in valid:
         parse(data)
     outcomes = {"read": 0, "refused": 0}
 
+    def example(recipes: bytes) -> None:
+        for start in range(0, len(recipes), _RECIPE):
+            recipe = recipes[start : start + _RECIPE]
+            try:
+                case(recipe)
+            except BaseException as error:
+                error.add_note(f"after the changes of the recipe {recipe.hex()}")
+                raise
+
     def case(recipe: bytes) -> None:
-        data = mutated(valid[recipe[0] % len(valid)] if recipe else valid[0], recipe[1:])
+        changes = 1 + recipe[0] // 64
+        data = mutated(valid[recipe[0] % 64 % len(valid)], recipe[1 : 1 + changes * _STEP])
         try:
             with _time_limit():
                 parse(data)
@@ -97,15 +110,19 @@ def fuzz(parse: Callable[[bytes], Any], *valid: bytes, shrink: bool = True) -> N
     with _memory_limit():
         for round in range(ROUNDS):
             number = 0 if round == 0 else int.from_bytes(os.urandom(6), "little")
-            _run(case, number, shrink)
+            _run(example, number, shrink)
+    assert sum(outcomes.values()) >= CASES * ROUNDS, outcomes
     assert outcomes["refused"] > CASES // 20, outcomes
 
 
-def _run(case: Callable[[bytes], None], number: int, shrink: bool) -> None:
+def _run(example: Callable[[bytes], None], number: int, shrink: bool) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     phases = [Phase.generate, *([Phase.shrink] if shrink else [])]
-    limits = settings(max_examples=CASES, database=None, deadline=None, suppress_health_check=checks, phases=phases)
-    seed(number)(limits(given(st.binary(min_size=6, max_size=1 + 4 * _STEP))(case)))()
+    limits = settings(
+        max_examples=CASES // _TOGETHER, database=None, deadline=None, suppress_health_check=checks, phases=phases
+    )
+    size = _TOGETHER * _RECIPE
+    seed(number)(limits(given(st.binary(min_size=size, max_size=size))(example)))()
 
 
 def _change_number(data: bytearray, place: int, digits: bytes) -> None:
