@@ -5,7 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -77,16 +77,23 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
 
 
 def test_help_answers_in_time() -> None:
-    """In processor time, the best of a few runs: other work on the machine makes the clock's time longer."""
-    best = float("inf")
-    for _ in range(8):
+    """Within 0.3 s; where Python is slow, within 4 times what the library of the command line takes alone."""
+    for _ in range(4):
+        limit = max(0.3, 4 * _processor_time([sys.executable, "-c", "import typer"]))
+        if (taken := _processor_time([ALPHA, "--help"])) < limit:
+            return
+    pytest.fail(f"{taken:.2f} s of processor time, of which {limit:.2f} s are allowed")
+
+
+def _processor_time(command: Sequence[str | Path]) -> float:
+    """Returns the least seconds of three runs: other work on the machine makes the clock's time longer."""
+    times = []
+    for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([ALPHA, "--help"], env=ALL, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(command, env=ALL, stdout=subprocess.DEVNULL, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        if best < 0.3:
-            break
-    assert best < 0.3
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(times)
 
 
 def test_a_broken_plugin_is_a_warning_and_the_rest_works(alpha: RunProcess, tmp_path: Path) -> None:
