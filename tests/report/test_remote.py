@@ -6,34 +6,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.report.fake_server import FakeServer, Received, Reply, wait_until
+from tests.report.reporting import NOWHERE, Reporter, quick
 from tests.server.ingest_server import SECRET, IngestServer, checkpoint
 
 from alpha_core import Plugins
 from alpha_core.config import RunConfig
-from alpha_core.errors import ConfigError
 from alpha_core.observer import Event, MetricSink, Observer, RunInfo, Sample
 from alpha_report.delivery import Delivery
 from alpha_report.leftovers import send_leftovers, waiting_runs
-from alpha_report.outbox import Outbox
 from alpha_report.remote_sink import RemoteSink
 from alpha_report.settings import Settings
 from alpha_report.waiting_files import WaitingFiles
 from alpha_testkit import SinkConformance
 from alpha_train import RunFolder, start_run
-
-NOWHERE = "http://127.0.0.1:9"
-
-
-def quick(url: str, **changes: Any) -> Settings:
-    settings = {"first_pause": 0.02, "longest_pause": 0.1, "patience": 0.3, "flush_seconds": 0.1, **changes}
-    return Settings(url=url, secret=SECRET, **settings)
 
 
 class TestRemote(SinkConformance):
@@ -165,24 +156,6 @@ def test_a_killed_trainer_and_its_resumption_reach_the_server(
     assert server.rows("SELECT count(*) FROM events WHERE kind = 'run_resumed'") == [(1,)]
 
 
-class Reporter:
-    """A delivery with its outbox, without a run."""
-
-    def __init__(self, folder: Path, settings: Settings) -> None:
-        self.told: list[str] = []
-        self.outbox, self.files = Outbox(folder, capacity=settings.capacity), WaitingFiles(folder)
-        self.delivery = Delivery("run", self.outbox, self.files, settings, self.told.append)
-
-    def step(self, number: int, **more: Any) -> None:
-        self.outbox.add({"type": "metrics", "metrics": [{"step": number, **more}]})
-        self.delivery.notice(number)
-
-    def finish(self, seconds: float = 30) -> bool:
-        complete = self.delivery.finish(seconds)
-        self.outbox.close()
-        return complete
-
-
 def part_size(server: IngestServer) -> int:
     return max((path.stat().st_size for path in server.folder.glob("run/.*.part")), default=0)
 
@@ -300,67 +273,6 @@ def test_a_file_that_the_server_refuses_is_given_up_and_told(server: IngestServe
     ]
 
 
-def steps_in(requests: Sequence[Received]) -> list[list[int]]:
-    """The steps of each request, for those that have any."""
-    found = [
-        [row["step"] for message in request.json if message["type"] == "metrics" for row in message["metrics"]]
-        for request in requests
-    ]
-    return [steps for steps in found if steps]
-
-
-def test_steps_go_in_batches_and_other_things_at_once(tmp_path: Path) -> None:
-    with FakeServer() as server:
-        reporter = Reporter(tmp_path, quick(server.url, flush_seconds=60, heartbeat_seconds=60))
-        for number in range(1, 26):
-            reporter.step(number)
-            if number % 10 == 0:
-                wait_until(lambda: not len(reporter.outbox))
-        time.sleep(0.1)
-        assert steps_in(server.requests) == [list(range(1, 11)), list(range(11, 21))]
-        reporter.outbox.add({"type": "heartbeat", "step": 25})
-        reporter.delivery.notice(25)
-        wait_until(lambda: not len(reporter.outbox))
-        assert steps_in(server.requests)[2:] == [list(range(21, 26))]
-        assert reporter.finish()
-    assert {request.headers["authorization"] for request in server.requests} == {f"Bearer {SECRET}"}
-
-
-def test_steps_do_not_wait_for_others_for_ever_and_a_silent_run_gives_signs_of_life(tmp_path: Path) -> None:
-    with FakeServer() as server:
-        reporter = Reporter(tmp_path, quick(server.url, flush_seconds=0.2, heartbeat_seconds=0.3))
-        reporter.step(1)
-        wait_until(lambda: steps_in(server.requests) == [[1]])
-        reporter.step(2)
-        wait_until(lambda: steps_in(server.requests) == [[1], [2]])
-        wait_until(lambda: server.requests[-1].json[0]["type"] == "heartbeat")
-        assert server.requests[-1].json[0]["step"] == 2
-        assert reporter.finish()
-
-
-def test_a_server_that_cannot_store_is_left_alone_for_as_long_as_it_says(tmp_path: Path) -> None:
-    with FakeServer(lambda request: Reply(503, {"error": "busy"}, {"Retry-After": "0.4"})) as server:
-        reporter = Reporter(tmp_path, quick(server.url))
-        for number in range(1, 11):
-            reporter.step(number)
-        wait_until(lambda: len(server.requests) >= 3)
-        server.reply = lambda request: Reply()
-        wait_until(lambda: not len(reporter.outbox))
-        assert reporter.finish()
-    assert "takes nothing (status 503: busy)" in reporter.told[0]
-    times = [request.time for request in server.requests[:4]]
-    assert all(later - earlier >= 0.4 for earlier, later in pairwise(times))
-
-
-def test_too_many_records_for_a_server_that_is_away_are_told(tmp_path: Path) -> None:
-    reporter = Reporter(tmp_path, quick(NOWHERE, capacity=50, patience=0.05))
-    for number in range(1, 101):
-        reporter.step(number)
-    wait_until(lambda: any("more than 50 records wait" in text for text in reporter.told))
-    assert not reporter.finish()
-    assert [record.content["metrics"][0]["step"] for record in reporter.outbox.first(1)] == [51]
-
-
 def test_a_hanging_server_does_not_slow_a_step(run: RunInfo) -> None:
     release = threading.Event()
 
@@ -408,24 +320,6 @@ def test_without_upload_only_records_are_sent(run: RunInfo, server: IngestServer
     assert server.rows("SELECT step, filename, file_size FROM checkpoints") == [(4, "checkpoint-4.alph", None)]
 
 
-def test_a_file_that_was_replaced_during_its_upload_waits_on(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text('{"version": 1}')
-    reporter = Reporter(tmp_path / "remote", quick(NOWHERE, patience=0.05))
-    reporter.files.add(path)
-    (waiting,) = reporter.files.all()
-    before = waiting.stat().st_ino
-    newer = tmp_path / "newer" / "config.json"
-    newer.parent.mkdir()
-    newer.write_text('{"version": 2}')
-    reporter.files.add(newer)
-    reporter.files.remove(waiting, before)
-    assert waiting.read_text() == '{"version": 2}'
-    reporter.files.remove(waiting, newer.stat().st_ino)
-    assert reporter.files.all() == []
-    assert reporter.finish()
-
-
 def test_an_error_in_the_thread_of_delivery_reaches_the_sink(run: RunInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: Delivery) -> float:
         raise ZeroDivisionError("a mistake")
@@ -436,43 +330,3 @@ def test_an_error_in_the_thread_of_delivery_reaches_the_sink(run: RunInfo, monke
     with pytest.raises(ZeroDivisionError, match="a mistake"):
         sink.on_start(run)
     sink.close()
-
-
-def test_old_checkpoints_make_way_when_too_many_wait(tmp_path: Path) -> None:
-    files = WaitingFiles(tmp_path / "remote", most_checkpoints=2)
-    files.folder.mkdir()
-    given_up = []
-    for step in (1, 2, 10):
-        path = tmp_path / f"checkpoint-{step}.alph"
-        path.write_bytes(b"content")
-        given_up += files.add(path)
-        assert files.add(path) == []  # the same once more
-        path.unlink()
-    assert given_up == ["checkpoint-1.alph"]
-    assert [path.name for path in files.all()] == ["checkpoint-2.alph", "checkpoint-10.alph"]
-    assert files.all()[0].read_bytes() == b"content"
-
-
-@pytest.mark.parametrize(
-    ("environ", "reason"),
-    [
-        ({}, "`ALPHA_REMOTE_URL` is not set"),
-        ({"ALPHA_REMOTE_URL": "http://x"}, "`ALPHA_REMOTE_SECRET` is not set"),
-        ({"ALPHA_REMOTE_URL": "http://x", "ALPHA_REMOTE_SECRET": "schlüssel"}, "printable ASCII"),
-        (
-            {"ALPHA_REMOTE_URL": "http://x", "ALPHA_REMOTE_SECRET": "a", "ALPHA_REMOTE_UPLOAD": "maybe"},
-            "`ALPHA_REMOTE_UPLOAD` must be `true` or `false`",
-        ),
-    ],
-)
-def test_what_is_missing_or_wrong_in_the_environment_is_named(environ: dict[str, str], reason: str) -> None:
-    with pytest.raises(ConfigError, match=reason) as raised:
-        Settings.from_environment(environ)
-    assert "schlüssel" not in str(raised.value)
-
-
-def test_secrets_do_not_show(tmp_path: Path) -> None:
-    Path(".env.local").write_text("ALPHA_REMOTE_URL=http://a.example\nALPHA_REMOTE_SECRET=hunter2\n")
-    settings = Settings.from_environment({})
-    assert (settings.url, settings.secret) == ("http://a.example", "hunter2")
-    assert "hunter2" not in repr(settings)

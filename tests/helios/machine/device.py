@@ -13,9 +13,10 @@ from alpha_core.errors import BackendError
 from alpha_helios.vulkan.constants import SUCCESS
 from alpha_helios.vulkan.device import Device
 from alpha_helios.vulkan.device_info import DeviceInfo
-from alpha_helios.vulkan.loader import Vulkan, declarations
+from alpha_helios.vulkan.loader import declarations
 from alpha_helios.vulkan.logical_device import LogicalDevice
 from alpha_helios.vulkan.memory import Allocation, Memory, Slab, SlabSource
+from alpha_helios.vulkan.null_device import NullLogicalDevice
 from alpha_helios.vulkan.null_driver import NullDriver
 from alpha_helios.vulkan.staging import Staging
 from alpha_helios.vulkan.suballocator import Suballocator
@@ -41,7 +42,7 @@ class MachineDevice(Device):
     def __init__(self, info: DeviceInfo) -> None:
         """Behaves like the device that `info` describes."""
         self.buffers = Buffers()
-        self._set_up(_MachineLogicalDevice(info, self.buffers))
+        self._set_up(NullLogicalDevice(info, _Driver(declarations(), info, self.buffers)))
         self.host_memory.close()
         self.host_memory = self._places()
         self.staging = Staging(self._commands, None, self.host_memory, _RING_BYTES)
@@ -95,26 +96,6 @@ class _Slabs(SlabSource):
 
     def out_of_memory(self, nbytes: int, what: str, memory: Memory) -> BackendError:
         return BackendError(f"the machine has no room for {what} of {nbytes} bytes")
-
-
-class _MachineLogicalDevice(LogicalDevice):
-    def __init__(self, info: DeviceInfo, buffers: Buffers) -> None:
-        super().__init__()
-        self.info = info
-        self.driver = _Driver(declarations(), info, buffers)
-        self.vulkan = Vulkan(declarations(), self.driver)
-        self.handle = self.physical = self.vulkan.ffi.NULL
-        self.extensions = frozenset()
-        self.compute_family, self.transfer_family, self.timestamp_bits = 0, None, 0
-
-    def function(self, name: str) -> Any:
-        return getattr(self.driver, name)
-
-    def instance_function(self, name: str) -> Any:
-        return getattr(self.driver, name)
-
-    def close(self) -> None:
-        self.handle = None
 
 
 class _Driver(NullDriver):

@@ -15,7 +15,7 @@ from alpha_helios.vulkan.memory import Allocation
 from alpha_helios.vulkan.null_driver import NullDriver
 from alpha_helios.vulkan.staging import Download, Staging, check_range
 
-__all__ = ["NULL_GPU", "NULL_MINIMUM", "NullDevice"]
+__all__ = ["NULL_GPU", "NULL_MINIMUM", "NullDevice", "NullLogicalDevice"]
 
 _SHAPES = tuple(
     CooperativeShape(16, 16, 16, kind, kind, total, total, "subgroup", False)
@@ -99,12 +99,12 @@ class NullDevice(Device):
 
     def __init__(self, info: DeviceInfo = NULL_GPU, *, limited: bool = True) -> None:
         """Behaves like the device that `info` describes; `limited` by `ALPHA_HELIOS_MEMORY_BYTES`, or not."""
-        logical = _NullLogicalDevice(info)
+        self._driver = NullDriver(declarations(), info)
+        logical = NullLogicalDevice(info, self._driver)
         self._set_up(logical, ring_bytes=1 << 20)
         if not limited:
             self._slabs.limit = None
         self.staging = _NullStaging(self._commands, None, self.host_memory, 1 << 20)
-        self._driver = logical.driver
 
     @property
     def recorded_dispatches(self) -> int:
@@ -117,11 +117,12 @@ class NullDevice(Device):
         return self._driver.modules
 
 
-class _NullLogicalDevice(LogicalDevice):
-    def __init__(self, info: DeviceInfo) -> None:
+class NullLogicalDevice(LogicalDevice):
+    """Asks a null driver for everything."""
+
+    def __init__(self, info: DeviceInfo, driver: NullDriver) -> None:
         super().__init__()
-        self.info = info
-        self.driver = NullDriver(declarations(), info)
+        self.info, self.driver = info, driver
         self.vulkan = Vulkan(declarations(), self.driver)
         self.handle = self.physical = self.vulkan.ffi.NULL
         self.extensions = frozenset()
