@@ -9,12 +9,18 @@ from alpha_tensor.cpu.engine import SIGNATURE, argument_table
 from alpha_tensor.cpu.memory import address_of
 from alpha_tensor.cpu.target import LEVELS, host_target, target_of
 
-__all__ = ["InParts", "cpu", "levels"]
+__all__ = ["InParts", "cpu", "levels", "own_levels"]
+
+
+def own_levels() -> list[str]:
+    """Returns the levels of this machine."""
+    return list(LEVELS[: LEVELS.index(host_target().level) + 1])
 
 
 def levels() -> list[str]:
-    """Returns the levels of this machine."""
-    return list(LEVELS[: LEVELS.index(host_target().level) + 1])
+    """Returns those that run here: the machine's own, and `avx512` where LLVM can take its vectors apart."""
+    own = own_levels()
+    return [*own, "avx512"] if own[-1] == "avx2" else own
 
 
 def cpu(folder: Path, level: str | None = None, threads: int = 1) -> Cpu:

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tests.cpu.backends import levels
+from tests.cpu.backends import own_levels
 
 from alpha_core.errors import BackendError, UsageError
 from alpha_core.tensor import Tensor
@@ -178,7 +178,7 @@ def test_a_system_without_so_many_threads_is_reported(monkeypatch: pytest.Monkey
 def test_the_variable_says_which_instructions(monkeypatch: pytest.MonkeyPatch) -> None:
     host_target.cache_clear()
     try:
-        for level in levels():
+        for level in own_levels():
             monkeypatch.setenv("ALPHA_CPU_FEATURES", level)
             host_target.cache_clear()
             assert host_target().level == level
@@ -196,7 +196,7 @@ def test_the_variable_says_which_instructions(monkeypatch: pytest.MonkeyPatch) -
 def test_instructions_that_the_processor_lacks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     import llvmlite.binding as llvm
 
-    have, is_x86 = llvm.get_host_cpu_features(), "avx2" in levels()
+    have, is_x86 = llvm.get_host_cpu_features(), "avx2" in own_levels()
     monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {name: name in ("avx2", "fma", "f16c") for name in have})
     host_target.cache_clear()
     try:
