@@ -134,12 +134,12 @@ exec "$lib"/ld-linux-*.so.* --library-path "$lib:$needs" "$program" "$@"
 RUN
     mkdir -p "$new/bin" "$new/python"
     # A tool of the folder needs the folder's libraries, whoever starts it.
+    lib=$(dirname -- "$new"/root/usr/lib/*/libvulkan.so.1)
     for tool in "$new"/root/usr/bin/spirv-*; do
-        name=$(basename -- "$tool")
-        printf '#!/bin/sh\nroot=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")/root/usr\nlib=%s\n%s\n' \
-            '$(dirname -- "$(ls -d "$root"/lib/*/libvulkan.so.1)")' \
-            "exec \"\$lib\"/ld-linux-*.so.* --library-path \"\$lib\" \"\$root/bin/$name\" \"\$@\"" >"$new/bin/$name"
-        chmod +x "$new/bin/$name"
+        wrapper=$new/bin/$(basename -- "$tool")
+        printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' \
+            "$(ls -- "$lib"/ld-linux-*.so.*)" "$lib" "$tool" | sed "s|$new/|$prefix/|g" >"$wrapper"
+        chmod +x "$wrapper"
     done
     # What Python starts as `sys.executable` (workers of pytest, child processes of tests) is to run in the same way.
     printf '#!/bin/sh\nexec "%s/run" "$VULKAN_PREFIX_PYTHON" "$@"\n' "$prefix" >"$new/bin/alpha-vulkan-python"

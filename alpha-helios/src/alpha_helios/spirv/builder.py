@@ -144,20 +144,21 @@ class Builder:
             raise TypeError(f"{value!r} ({type(value).__name__}) where a value of the kernel is needed")
         if value.kernel is not self:
             raise ValueError(f"the value {value} belongs to another kernel")
-        self.check_scope(value.scope, f"the value {value}")
+        self.check_scope(value.scope, value)
 
-    def check_scope(self, scope: Scope | None, what: str) -> None:
-        if scope is None:
+    def check_scope(self, scope: Scope | None, what: object) -> None:
+        """Raises if `what`, a value or what else was made in a scope, is not known here."""
+        if scope is None or (scope.open and scope.code is self._code):
             return
+        what = f"the value {what}" if isinstance(what, Handle) else what
         if scope.code is not self._code:
             raise ValueError(
                 f"{what} was computed in {scope.code.scopes[0].name} and is not known in {self._code.scopes[0].name};"
                 " pass it as an operand"
             )
-        if not scope.open:
-            raise ValueError(
-                f"{what} was computed inside {scope.name}, which has ended; assign it to a `k.variable` made before"
-            )
+        raise ValueError(
+            f"{what} was computed inside {scope.name}, which has ended; assign it to a `k.variable` made before"
+        )
 
     @property
     def _self(self) -> "Kernel":

@@ -54,6 +54,8 @@ class Module:
         self._decorations: list[Instruction] = []
         self._declared: list[Instruction] = []
         self._unique: dict[tuple[object, ...], int] = {}
+        self._types: dict[Type, int] = {}
+        self._computed: set[Type] = set()
         self._decorated: set[tuple[int, ...]] = set()
         self._interface: list[int] = []
         self._glsl = 0
@@ -78,6 +80,9 @@ class Module:
 
     def arithmetic(self, type_: Type) -> None:
         """Notes that values of the type are computed with, not only loaded, stored and converted."""
+        if type_ in self._computed:
+            return
+        self._computed.add(type_)
         name = _ARITHMETIC.get((type_.kind, type_.bits))
         if name is not None:
             self.capability(name)
@@ -118,6 +123,11 @@ class Module:
         return result
 
     def type(self, type_: Type) -> int:
+        if type_ not in self._types:
+            self._types[type_] = self._declared_type(type_)
+        return self._types[type_]
+
+    def _declared_type(self, type_: Type) -> int:
         if type_.lanes:
             return self.unique("TypeVector", self.type(type_.scalar), type_.lanes)
         if type_.is_bool:

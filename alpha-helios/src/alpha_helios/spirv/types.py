@@ -1,6 +1,7 @@
 """The types of SPIR-V values that kernels use."""
 
 import struct
+from functools import cache
 
 import attrs
 
@@ -9,7 +10,7 @@ __all__ = ["Type", "bf16", "f16", "f32", "f64", "i1", "i8", "i16", "i32", "i64",
 _FORMATS = {16: ("e", "H"), 32: ("f", "I"), 64: ("d", "Q")}
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Type:
     """A truth value, an integer (signed where it matters), a float, or a vector of 2 to 4 of them."""
 
@@ -21,7 +22,7 @@ class Type:
 
     @property
     def scalar(self) -> "Type":
-        return attrs.evolve(self, lanes=0) if self.lanes else self
+        return vector(self, 1) if self.lanes else self
 
     @property
     def nbytes(self) -> int:
@@ -78,6 +79,7 @@ f16, f32, f64 = (Type("f", bits) for bits in (16, 32, 64))
 bf16 = Type("bf", 16)
 
 
+@cache
 def vector(element: Type, lanes: int) -> Type:
     """Returns the type of 2, 3 or 4 elements; 0 or 1 gives the element itself."""
     if lanes not in (0, 1, 2, 3, 4):
