@@ -9,7 +9,8 @@ from pathlib import Path
 import attrs
 
 from alpha_bench.report import Report, read_report
-from alpha_core.errors import AlphaError
+from alpha_bench.result import Result
+from alpha_core.errors import AlphaError, DataError
 from benchmarks.contest import Contest
 from benchmarks.entrant import Entrant
 from benchmarks.peer_environment import ENVIRONMENTS, python_of_peer
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"hint: {error.hint}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was measured stands in `*.partial.json` beside the results", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,14 +85,24 @@ def _measure(options: argparse.Namespace) -> int:
     chosen = Options(contest=contest, backend=options.backend, text=options.text, only=only, quick=options.quick)
     out: Path | None = options.out or (None if options.quick else RESULTS)
     for name in ALL if "all" in options.suites else options.suites:
-        results = SUITES[name](chosen)
+        results: list[Result] = []
         command = f"python -m benchmarks {name}" + (" --text=FILE" if options.text else "")
-        report = Report.here(command=command, results=results, quick=options.quick)
+        for found in SUITES[name](chosen):
+            results += found
+            report = Report.here(command=command, results=results, quick=options.quick)
+            if out is not None:  # what is measured is kept, whatever ends the rest
+                out.mkdir(parents=True, exist_ok=True)
+                report.write(out / f"{name}.partial.json")
+        if not results:
+            raise DataError(
+                f"the suite `{name}` has no case whose name begins with {options.cases}",
+                hint="without `--cases` it measures all",
+            )
         print(table_of(name, report), flush=True)
         if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
             path = out / f"{name}.json"
             (_beside_others(report, path) if only else report).write(path)
+            (out / f"{name}.partial.json").unlink()
             if out == RESULTS:
                 PAGE.write_text(rendered(), encoding="utf-8")
     return 0

@@ -1,5 +1,7 @@
 """The suite `gpu`: Helios beside PyTorch with CUDA, on one card."""
 
+from collections.abc import Iterator
+
 import attrs
 
 from alpha_bench.result import Result
@@ -21,22 +23,20 @@ _TUNED = {"ALPHA_HELIOS_TUNE": "1"}
 """The rule that chooses among ways to compute a product was made without a GPU; what it measures is kept."""
 
 
-def gpu(contest: Contest, only: tuple[str, ...] = (), *, quick: bool = False) -> list[Result]:
-    """Measures all cases. Raises `DataError` where there is no GPU, unless it is only tried out."""
+def gpu(contest: Contest, only: tuple[str, ...] = (), *, quick: bool = False) -> Iterator[list[Result]]:
+    """Measures one case after the other. Raises `DataError` where there is no GPU, unless it is only tried out."""
     info = choose_device()
     if info.software and not quick:
         raise DataError(
             f"the suite `gpu` needs a GPU, and `{info.name}` computes on the processor",
             hint="`--quick` tries it out with cases that are shrunk",
         )
-    results = []
     for case in gpu_cases(quick=quick):
         if only and not case.id.startswith(only):
             continue
         modes = ("cublas",) if case.task == "product" else ("eager", "compile", "compile, CUDA graphs")
         groups = [[pytorch_cuda(mode)] for mode in modes]
-        results += contest.hold(case, alpha({} if quick else _TUNED, backend="helios"), groups)
-    return results
+        yield contest.hold(case, alpha({} if quick else _TUNED, backend="helios"), groups)
 
 
 def gpu_cases(*, quick: bool = False) -> list[Case]:

@@ -4,7 +4,7 @@ import json
 import statistics
 import tempfile
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -47,39 +47,32 @@ def choose(cases: Sequence[Case], only: Sequence[str]) -> list[Case]:
     return [case for case in cases if not only or case.id.startswith(tuple(only))]
 
 
-def train(options: Options) -> list[Result]:
+def train(options: Options) -> Iterator[list[Result]]:
     """Training steps."""
-    results = []
     for case in choose(train_cases("train", PRECISIONS), options.only):
         groups = [pytorch([mode], name=f"pytorch {mode}") for mode in ("eager", "compile")]
         if case.parameters["precision"] == "f32" and case.id.startswith(_TINYGRAD_MODELS):
             groups.append([tinygrad()])
-        results += options.contest.hold(case, alpha(backend=options.backend), groups)
-    return results
+        yield options.contest.hold(case, alpha(backend=options.backend), groups)
 
 
-def avx2(options: Options) -> list[Result]:
+def avx2(options: Options) -> Iterator[list[Result]]:
     """Training steps at f32 with Alpha kept from AVX-512, and PyTorch both as it is and kept from it too."""
     modes = ("eager", "compile")
     groups = [pytorch(modes), pytorch(modes, name="pytorch, AVX2 only", environ=AVX2_ONLY)]
     models = [model for name, model in MODELS.items() if name != "gpt2-124m"]
-    results = []
     for case in choose(train_cases("avx2", ("f32",), models), options.only):
-        results += options.contest.hold(case, alpha({"ALPHA_CPU_FEATURES": "avx2"}, backend=options.backend), groups)
-    return results
+        yield options.contest.hold(case, alpha({"ALPHA_CPU_FEATURES": "avx2"}, backend=options.backend), groups)
 
 
-def attention(options: Options) -> list[Result]:
+def attention(options: Options) -> Iterator[list[Result]]:
     """Causal attention alone, forward and backward."""
-    results = []
     for case in choose(attention_cases(), options.only):
-        results += options.contest.hold(case, alpha(backend=options.backend), [pytorch(["eager"], name="pytorch sdpa")])
-    return results
+        yield options.contest.hold(case, alpha(backend=options.backend), [pytorch(["eager"], name="pytorch sdpa")])
 
 
-def decode(options: Options) -> list[Result]:
+def decode(options: Options) -> Iterator[list[Result]]:
     """Greedy decoding of one sequence."""
-    results = []
     for case in choose(decoding_cases(PRECISIONS), options.only):
         compiled = ("compile", "compile, C++ wrapper")
         groups = [
@@ -87,16 +80,14 @@ def decode(options: Options) -> list[Result]:
             pytorch(["eager"], name="pytorch eager"),
             pytorch(compiled, name="pytorch compile"),
         ]
-        results += options.contest.hold(case, alpha(backend=options.backend), groups)
-    return results
+        yield options.contest.hold(case, alpha(backend=options.backend), groups)
 
 
-def memory(options: Options) -> list[Result]:
+def memory(options: Options) -> Iterator[list[Result]]:
     """Most resident memory of fresh processes that train, one process for each round.
 
     A round before the first fills the caches of compilers, and is not kept.
     """
-    results = []
     all_cores = thread_settings()[-1]
     peers = [
         entrant
@@ -109,8 +100,7 @@ def memory(options: Options) -> list[Result]:
         rounds = [
             compete(case, [alpha(backend=options.backend), *peers], once) for _ in range(options.contest.rounds + 1)
         ][1:]
-        results += [of_processes(found) for found in zip(*rounds, strict=True)]
-    return results
+        yield [of_processes(found) for found in zip(*rounds, strict=True)]
 
 
 def of_processes(found: Sequence[Result]) -> Result:
@@ -130,20 +120,18 @@ def of_processes(found: Sequence[Result]) -> Result:
     )
 
 
-def tokenizer(options: Options) -> list[Result]:
+def tokenizer(options: Options) -> Iterator[list[Result]]:
     """Training byte-level BPE and encoding with it: the standard library's source, and the text if one is given."""
     texts = {"python": [path.read_text(encoding) for path, encoding in standard_library_files()]}
     if options.text is not None:
         texts[options.text.stem] = [options.text.read_text(encoding="utf-8")]
-    results = []
     for name, documents in texts.items():
         with tempfile.TemporaryDirectory() as folder:
             for case in choose(_tokenizer_cases(name, documents, Path(folder)), options.only):
                 groups = [hugging_face()]
                 if case.id.endswith("encoding"):
                     groups.append(tiktoken())
-                results += options.contest.hold(case, alpha(), groups)
-    return results
+                yield options.contest.hold(case, alpha(), groups)
 
 
 def _tokenizer_cases(name: str, documents: Sequence[str], folder: Path) -> list[Case]:
@@ -175,13 +163,12 @@ def _tokenizer_cases(name: str, documents: Sequence[str], folder: Path) -> list[
     ]
 
 
-def nanogpt(options: Options) -> list[Result]:
+def nanogpt(options: Options) -> Iterator[list[Result]]:
     """nanoGPT's run on a CPU as a whole process, from the start of Python to the last evaluation."""
     if options.text is None:
         raise DataError("the suite `nanogpt` needs its text", hint="name tiny Shakespeare with `--text=FILE`")
-    results = []
-    for precision in PRECISIONS:
-        case = Case(
+    cases = [
+        Case(
             suite="nanogpt",
             id=precision,
             parameters={"flags": NANOGPT_FLAGS, "precision": precision},
@@ -190,18 +177,21 @@ def nanogpt(options: Options) -> list[Result]:
             repetitions=1,
             seconds=0.0,
         )
-        group = pytorch(("eager", "compile"), precision=precision)
-        results += options.contest.hold(case, alpha(backend=options.backend, precision=precision), [group])
-    # The workers only wait for the processes that train.
-    return [attrs.evolve(result, memory_peak_bytes=None) for result in results]
+        for precision in PRECISIONS
+    ]
+    for case in choose(cases, options.only):
+        group = pytorch(("eager", "compile"), precision=case.id)
+        found = options.contest.hold(case, alpha(backend=options.backend, precision=case.id), [group])
+        # The workers only wait for the processes that train.
+        yield [attrs.evolve(result, memory_peak_bytes=None) for result in found]
 
 
-def on_gpu(options: Options) -> list[Result]:
+def on_gpu(options: Options) -> Iterator[list[Result]]:
     """Training steps and products on a GPU."""
-    return gpu(options.contest, options.only, quick=options.quick)
+    yield from gpu(options.contest, options.only, quick=options.quick)
 
 
-SUITES: Mapping[str, Callable[[Options], list[Result]]] = {
+SUITES: Mapping[str, Callable[[Options], Iterator[list[Result]]]] = {
     "train": train,
     "avx2": avx2,
     "decode": decode,
@@ -211,5 +201,6 @@ SUITES: Mapping[str, Callable[[Options], list[Result]]] = {
     "tokenizer": tokenizer,
     "gpu": on_gpu,
 }
+"""Each gives the results of one case after the other."""
 ALL = tuple(name for name in SUITES if name != "gpu")
 """What `all` means: every machine has a processor."""
