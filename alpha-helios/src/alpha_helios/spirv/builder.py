@@ -147,7 +147,7 @@ class Builder:
         self.check_scope(value.scope, value)
 
     def check_scope(self, scope: Scope | None, what: object) -> None:
-        """Raises if `what`, a value or what else was made in a scope, is not known here."""
+        """Raises if `what`, which was made in a scope, is not known here; it is printed only then."""
         if scope is None or (scope.open and scope.code is self._code):
             return
         what = f"the value {what}" if isinstance(what, Handle) else what
