@@ -133,7 +133,7 @@ def test_on_a_full_disk_records_wait_in_memory_and_are_kept_when_there_is_room(t
         "time.sleep(1.1)\n"
         "outbox.add({'type': 'metrics', 'step': 50})\n"
         "print(outbox.problem)\n"
-        "import os; os._exit(0)\n"
+        "import os; sys.stdout.flush(); os._exit(0)\n"
     )
     process = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
