@@ -5,24 +5,12 @@ Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"; Dao et
 
 from functools import reduce
 
-from alpha_helios.grid import linear_group
-from alpha_helios.kernels.access import elements
-from alpha_helios.kernels.attention_tile import (
-    TILES,
-    Dropout,
-    Heads,
-    Scores,
-    Stage,
-    Weights,
-    mix,
-    power,
-    products,
-    store,
-)
+from alpha_helios.kernels.attention_block import QueryBlock
+from alpha_helios.kernels.attention_tile import TILES, Stage, Weights, mix, power, products, store
 from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.kernels.teams import Team
 from alpha_helios.spirv.kernel import Kernel
-from alpha_helios.spirv.types import f32, i32, i64, vector
+from alpha_helios.spirv.types import f32, i32, vector
 
 __all__ = ["attention"]
 
@@ -55,38 +43,36 @@ def attention(
     next to the multipliers. Keys and values are read from memory one block ahead.
     """
     shape = TILES[tile]
-    target, log_sum_exp = elements(k, out), k.pointer()
-    sources = [elements(k, stored, readonly=True) for stored in (query, key, value)]
-    step, sequences = (k.pointer(i32, readonly=True) for _ in range(2)) if dropout else (None, None)
-    pairs, heads, queries, keys = (k.integer() for _ in range(4))
-    query_heads, key_heads, value_heads, out_heads = (Heads.of(k, first) for first in (*sources, target))
-    scores = Scores.of(k, soft_cap)
-    blocks = (queries + (shape.rows - 1)) // shape.rows
-    index = linear_group(k)
-    with k.if_(index >= pairs * blocks):
-        k.return_()
-    pair, first = index // blocks, (blocks - 1 - index % blocks) * shape.rows
-    batch, head = pair // heads, pair % heads
-    drops = Dropout.of(k, whole, sequences, step, batch)
-    older, last = keys - queries, keys - 1
+    block = QueryBlock.of(
+        k,
+        shape.rows,
+        out=out,
+        query=query,
+        key=key,
+        value=value,
+        soft_cap=soft_cap,
+        dropout=dropout,
+        whole=whole,
+    )
+    scores, drops, first = block.scores, block.drops, block.first
+    older, last = block.older, block.keys - 1
     y, x = k.local_index // shape.across, k.local_index % shape.across
     own = [first + (y * shape.high + i) for i in range(shape.high)]  # queries
 
     questions = Stage(k, shape.rows, width, shape.high, lanes)
     stage = Stage(k, shape.columns, width, 4, lanes)
     weights, team = Weights(k, shape, y, x), Team(k, shape.across)
-    questions.put(questions.fetch(query_heads.rows(batch, head), first, queries - 1))
-    key_rows, value_rows = key_heads.rows(batch, head), value_heads.rows(batch, head)
-    following = [k.variable(part) for part in stage.fetch(key_rows, k.constant(i32, 0), last)]
+    questions.put(questions.fetch(block.query_rows, first, block.queries - 1))
+    following = [k.variable(part) for part in stage.fetch(block.key_rows, k.constant(i32, 0), last)]
     largest = [k.variable(_LEAST, f32) for _ in own]
     totals = [k.variable(0.0, f32) for _ in own]
     vectors = -(-stage.vectors // shape.across)
     mixed = [[k.variable(0.0, vector(f32, 4)) for _ in range(vectors)] for _ in own]
 
-    with k.range_(0, k.minimum(first + shape.rows, queries) + older, shape.columns) as start:
+    with k.range_(0, block.stop, shape.columns) as start:
         k.barrier()
         stage.put(following)
-        values = stage.fetch(value_rows, start, last)
+        values = stage.fetch(block.value_rows, start, last)
         k.barrier()
         column = start + x * 4
         rows = []
@@ -103,21 +89,19 @@ def attention(
             for one in mixed[i]:
                 one.value = one.value * change
             if drops is not None:
-                number = k.convert(head * queries + mine, i64) * k.convert(keys, i64) + k.convert(column, i64)
-                rows[i] = [a * b for a, b in zip(rows[i], drops.masks(k, number, 4), strict=True)]
+                masks = drops.masks(k, block.number(mine, column), 4)
+                rows[i] = [a * b for a, b in zip(rows[i], masks, strict=True)]
         weights.put(rows)
         k.barrier()
         stage.put(values)
-        for variable, part in zip(following, stage.fetch(key_rows, start + shape.columns, last), strict=True):
+        for variable, part in zip(following, stage.fetch(block.key_rows, start + shape.columns, last), strict=True):
             variable.value = part
         k.barrier()
         mix(k, weights, stage, x, shape.across, mixed)
 
     sums = team.sum(*(total.value for total in totals))
-    out_rows = out_heads.rows(batch, head)
-    entries = log_sum_exp + k.convert(pair, i64) * k.convert(queries, i64)
     for mine, top, total, result in zip(own, largest, sums, mixed, strict=True):
-        with k.if_(mine < queries):
-            store(out_rows[mine], result, reciprocal(k, total), x, shape.across, width, lanes)
+        with k.if_(mine < block.queries):
+            store(block.out_rows[mine], result, reciprocal(k, total), x, shape.across, width, lanes)
             with k.if_(x == 0):
-                entries[mine] = k.fma(top.value, _LN2, log(k, total))
+                block.log_sum_exp[mine] = k.fma(top.value, _LN2, log(k, total))

@@ -6,13 +6,12 @@ See `attention` for the method.
 from collections.abc import Iterator, Sequence
 from functools import reduce
 
-from alpha_helios.grid import linear_group
-from alpha_helios.kernels.access import elements
+from alpha_helios.kernels.attention_block import QueryBlock
 from alpha_helios.kernels.attention_panel import GROUP, WORDS, Factors, Following, Panel, PanelTile, Strip, among
-from alpha_helios.kernels.attention_tile import Dropout, Heads, Scores, power
+from alpha_helios.kernels.attention_tile import power
 from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.spirv.kernel import Kernel
-from alpha_helios.spirv.types import f32, i32, i64
+from alpha_helios.spirv.types import f32, i32
 from alpha_helios.spirv.value import Value
 
 __all__ = ["attention_coop"]
@@ -49,35 +48,32 @@ def attention_coop(
 
     Shared memory limits it: for each score it moves 12 bytes, and each subgroup reads all keys and values.
     """
-    target, log_sum_exp = elements(k, out), k.pointer()
-    sources = [elements(k, stored, readonly=True) for stored in (query, key, value)]
-    step, sequences = (k.pointer(i32, readonly=True) for _ in range(2)) if dropout else (None, None)
-    pairs, heads, queries, keys = (k.integer() for _ in range(4))
-    query_heads, key_heads, value_heads, out_heads = (Heads.of(k, first) for first in (*sources, target))
-    scores = Scores.of(k, soft_cap)
-    blocks = (queries + (tile.rows - 1)) // tile.rows
-    index = linear_group(k)
-    with k.if_(index >= pairs * blocks):
-        k.return_()
-    pair, first = index // blocks, (blocks - 1 - index % blocks) * tile.rows
-    batch, head = pair // heads, pair % heads
-    drops = Dropout.of(k, whole, sequences, step, batch)
-
+    block = QueryBlock.of(
+        k,
+        tile.rows,
+        out=out,
+        query=query,
+        key=key,
+        value=value,
+        soft_cap=soft_cap,
+        dropout=dropout,
+        whole=whole,
+    )
     step_words = tile.columns * tile.pitch(width)
     pool = k.shared(WORDS, tile.words(width, strips=1, kept=0))
     panels = [Panel(k, pool, place * step_words, tile.columns, tile, width, lanes) for place in range(2)]
     strip, factors = Strip(k, pool, 2 * step_words, tile), Factors.of(k, tile, dtype, unrolled=unrolled)
     questions = Panel(k, pool, 0, tile.rows, tile, width, lanes)
-    questions.put(questions.fetch(query_heads.rows(batch, head), first, queries - 1, dtype))
+    questions.put(questions.fetch(block.query_rows, block.first, block.queries - 1, dtype))
     k.barrier()
     asked = factors.own(questions)
-    met = key_heads.rows(batch, head), value_heads.rows(batch, head)
-    following = Following(k, panels, met, k.constant(i32, 0), keys - 1, dtype, ahead=ahead)
-    own = first + k.subgroup_id * tile.strip_rows
-    softmax = _Softmax(k, strip, scores, drops, [own + row for row in strip.rows], head, queries, keys)
+    met = block.key_rows, block.value_rows
+    following = Following(k, panels, met, k.constant(i32, 0), block.keys - 1, dtype, ahead=ahead)
+    own = block.first + k.subgroup_id * tile.strip_rows
+    softmax = _Softmax(k, strip, block, [own + row for row in strip.rows])
     mixed = factors.sums(width)
 
-    with k.range_(0, k.minimum(first + tile.rows, queries) + (keys - queries), tile.columns) as start:
+    with k.range_(0, block.stop, tile.columns) as start:
         k.barrier()
         following.put(start)
         k.barrier()
@@ -96,14 +92,13 @@ def attention_coop(
         factors.mix(strip, panels[1], mixed)
 
     k.subgroup_barrier()
-    entries = log_sum_exp + k.convert(pair, i64) * k.convert(queries, i64)
     for row, i, total, logarithm in softmax.results():
         strip.spread(row, reciprocal(k, total))
-        with k.if_((i < queries) & (strip.member == 0)):
-            entries[i] = logarithm
+        with k.if_((i < block.queries) & (strip.member == 0)):
+            block.log_sum_exp[i] = logarithm
     k.subgroup_barrier()
     strip.scale(mixed)
-    strip.copy(mixed, out_heads.rows(batch, head), own, queries, width, lanes)
+    strip.copy(mixed, block.out_rows, own, block.queries, width, lanes)
 
 
 class _Softmax:
@@ -112,19 +107,8 @@ class _Softmax:
     What scores are compared with lags behind the largest by up to `_SLACK`, so that sums are seldom scaled anew.
     """
 
-    def __init__(
-        self,
-        k: Kernel,
-        strip: Strip,
-        scores: Scores,
-        drops: Dropout | None,
-        rows: Sequence[Value],
-        head: Value,
-        queries: Value,
-        keys: Value,
-    ) -> None:
-        self._k, self._strip, self._scores, self._drops, self._rows = k, strip, scores, drops, rows
-        self._older, self._keys, self._head_row = keys - queries, k.convert(keys, i64), head * queries
+    def __init__(self, k: Kernel, strip: Strip, block: QueryBlock, rows: Sequence[Value]) -> None:
+        self._k, self._strip, self._block, self._rows, self._older = k, strip, block, rows, block.older
         self._largest = [k.variable(_LEAST, f32) for _ in rows]
         self._totals = [k.variable(0.0, f32) for _ in rows]
 
@@ -163,15 +147,15 @@ class _Softmax:
         k, scores = self._k, []
         for group, numbers in zip(self._strip.groups, self._strip.numbers(row), strict=True):
             visible = self._rows[n] + self._older - (start + group * GROUP)  # the last one of the group
-            capped = [self._scores.score(k, number)[0] for number in numbers]
+            capped = [self._block.scores.score(k, number)[0] for number in numbers]
             scores.append([k.select(visible >= c, one, float("-inf")) for c, one in enumerate(capped)])
         return scores
 
     def _dropped(self, start: Value, n: int, place: int, group: list[Value]) -> list[Value]:
         """Returns the weights of a group after dropout."""
-        if self._drops is None:
+        drops = self._block.drops
+        if drops is None:
             return group
-        k, first = self._k, start + self._strip.groups[place] * GROUP
-        number = k.convert(self._head_row + self._rows[n], i64) * self._keys + k.convert(first, i64)
-        masks = [mask for half in (0, 4) for mask in self._drops.masks(k, number + half, 4)]
+        number = self._block.number(self._rows[n], start + self._strip.groups[place] * GROUP)
+        masks = [mask for half in (0, 4) for mask in drops.masks(self._k, number + half, 4)]
         return [weight * mask for weight, mask in zip(group, masks, strict=True)]
