@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import numpy as np
 from tests.helios.machine.arithmetic import DIVISIONS, ELEMENTWISE, EXTENDED, bitcast, conversion
 from tests.helios.machine.program import BUILD, Program, Run, operands
@@ -17,6 +18,8 @@ from tests.helios.machine.values import (
 )
 
 from alpha_helios.spirv.disassemble import Decoded
+
+_ACCUMULATOR = 2  # of the uses of a matrix the one that may become another (SPV_NV_cooperative_matrix2)
 
 
 def _computed(function: Callable[..., Any]) -> Callable[[Program, Decoded], Run]:
@@ -95,11 +98,20 @@ def _converts(program: Program, row: Decoded) -> Run:
     assert result is not None
     source, target = _component(program, operand), _component(program, result)
     function = bitcast(*source, *target) if row.name == "Bitcast" else conversion(row.name, source[0], target[0])
+    _need_one_shape(program.type_of(operand), program.type_of(result))
 
     def run(frame: Any, mask: Mask) -> None:
         frame.v[result] = function(frame.v[operand])
 
     return run
+
+
+def _need_one_shape(before: Any, after: Any) -> None:
+    """Raises if a matrix becomes one of another shape, or a factor one of another use."""
+    if isinstance(before, Matrix) or isinstance(after, Matrix):
+        alike = isinstance(before, Matrix) and before == attrs.evolve(after, component=before.component, use=before.use)
+        if not alike or before.use not in (after.use, _ACCUMULATOR):
+            raise MachineError(f"{before} as {after}")
 
 
 for _name in (

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from tests.helios.machine.arithmetic import rounded
-from tests.helios.machine.memory import Shared
+from tests.helios.machine.memory import Clock, Shared
 from tests.helios.machine.pointers import Place, alignment_of
 from tests.helios.machine.program import BUILD, Program, Run, operands
 from tests.helios.machine.values import (
@@ -242,10 +242,19 @@ def _other_use(program: Program, row: Decoded) -> Run:
 
 
 def _call(frame: Any, function: int, arguments: list[Any], active: Any) -> Any:
-    """Calls a function for as many elements as `active` has entries, each with a value of each argument."""
+    """Calls a function for as many elements as `active` has entries, each with a value of each argument.
+
+    Elements of a team stand together. Shared memory is reached as if by a whole subgroup: which of its invocations is
+    asked for an element is up to the device.
+    """
     from tests.helios.machine.machine import Frame  # it needs the instructions that stand here
 
     inner = Frame(frame.program, frame.buffers, len(active))
+    for id_ in frame.program.shared:
+        inner.v[id_] = frame.v[id_]
+    who = np.arange(len(active)) * frame.count // len(active)
+    inner.group_of = frame.group_of[who]
+    inner.clock = Clock.of_teams(frame.clock.collective[who])
     result = inner.call(frame.program.functions[function], arguments, Mask(active))
     return np.broadcast_to(result, active.shape)
 
@@ -253,6 +262,9 @@ def _call(frame: Any, function: int, arguments: list[Any], active: Any) -> Any:
 def _per_element(program: Program, row: Decoded) -> Run:
     (matrix, function, *given), result = operands(row), row.result
     type_ = matrix_type(program, result)
+    for id_ in given:
+        if isinstance(program.type_of(id_), Matrix) and program.type_of(id_) != type_:
+            raise MachineError(f"a component of {program.type_of(id_)} for each of {type_}")
     number = type_.rows * type_.columns
     rows = np.repeat(np.arange(type_.rows, dtype=np.uint32), type_.columns)
     columns = np.tile(np.arange(type_.columns, dtype=np.uint32), type_.rows)
@@ -261,8 +273,10 @@ def _per_element(program: Program, row: Decoded) -> Run:
         active, values = frame.teams(mask, type_.scope), frame.v[matrix]
         arguments: list[Any] = [np.tile(rows, len(values)), np.tile(columns, len(values)), values.reshape(-1)]
         for id_ in given:
-            # Who is asked for an element is up to the device, so that all must give the same.
-            arguments.append(np.repeat(frame.same(frame.v[id_], mask, type_.scope), number))
+            if isinstance(program.type_of(id_), Matrix):
+                arguments.append(np.broadcast_to(frame.v[id_], values.shape).reshape(-1))
+            else:  # who is asked for an element is up to the device, so that all must give the same
+                arguments.append(np.repeat(frame.same(frame.v[id_], mask, type_.scope), number))
         everywhere = np.repeat(active, number)
         computed = _call(frame, function, arguments, everywhere)
         # "Calls may occur more than once": here they do for every third element.

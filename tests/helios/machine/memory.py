@@ -105,6 +105,13 @@ class Clock:
         self.collective: Indices = self.now | _ALL
         """The same for what a subgroup does as a whole."""
 
+    @classmethod
+    def of_teams(cls, collective: Indices) -> "Clock":
+        """Returns that of whoever does what a team does as a whole."""
+        clock = cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        clock.now = clock.collective = collective
+        return clock
+
     def pass_barrier(self, active: npt.NDArray[np.bool_], *, workgroup: bool) -> None:
         step = np.where(active, 1 << (_EPOCH if workgroup else _PASSED), 0)
         self.now = self.now + step

@@ -158,6 +158,37 @@ def test_operands_of_matrices_are_the_same_for_all() -> None:
         launch(k, np.zeros(300, np.float32))
 
 
+def _added_from_shared_memory(barriers: int) -> Kernel:
+    """Each element of a matrix of ones, plus what an invocation of its subgroup wrote for its row, in two turns."""
+    k = Kernel((64, 1, 1), subgroup_size=32)
+    out, shared = k.pointer(f32), k.shared(f32, 32)
+    ones = k.coop_fill(k.coop_matrix(f32, 16, 16, "accumulator"), 1)
+
+    def added(row: Value, column: Value, value: Value, start: Value) -> Value:
+        return value + shared[start + row]
+
+    for turn in range(2):
+        with k.if_(k.subgroup_lane < 16):
+            shared[k.subgroup_id * 16 + k.subgroup_lane] = k.convert(k.local_index + turn, f32)
+        if barriers > 2 * turn:
+            k.subgroup_barrier()
+        matrix = k.coop_per_element(ones, added, k.subgroup_id * 16)
+        if barriers > 2 * turn + 1:
+            k.subgroup_barrier()
+        k.coop_store(out, k.subgroup_id * 256, matrix, stride=16)
+    return k
+
+
+def test_functions_of_one_element_reach_shared_memory_as_all_of_a_subgroup() -> None:
+    out = np.zeros((2, 16, 16), np.float32)
+    launch(_added_from_shared_memory(3), out)
+    np.testing.assert_array_equal(out[..., 5], np.arange(2)[:, None] * 32 + np.arange(16) + 2)
+    with pytest.raises(MachineError, match=r"reads word .* wrote, with no barrier between"):
+        launch(_added_from_shared_memory(0), out)
+    with pytest.raises(MachineError, match=r"writes word .* read, with no barrier between"):
+        launch(_added_from_shared_memory(1), out)
+
+
 def test_rows_of_matrices_begin_at_multiples_of_16_bytes() -> None:
     k = Kernel((32, 1, 1), subgroup_size=32)
     shared = k.shared(f32, 600)

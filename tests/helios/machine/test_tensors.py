@@ -129,6 +129,19 @@ def test_sums_become_factors(component: Any) -> None:
     np.testing.assert_array_equal(got, x @ x.T)
 
 
+def test_a_function_gets_the_components_of_other_matrices_in_the_same_place() -> None:
+    x, y = _numbers(ROWS, COLUMNS), _numbers(COLUMNS, ROWS).T.copy()
+    k = _kernel()
+    out, first, second, factor = k.pointer(), k.pointer(readonly=True), k.pointer(readonly=True), k.number()
+    type_ = k.coop_matrix(f32, ROWS, COLUMNS, "accumulator")
+    one, other = (k.coop_load(type_, source, stride=COLUMNS) for source in (first, second))
+    matrix = k.coop_per_element(one, lambda row, column, a, scale, b: a * scale - b, factor, other)
+    k.coop_store(out, 0, matrix, stride=COLUMNS)
+    got = np.zeros((ROWS, COLUMNS), np.float32)
+    launch(k, got, x, y, 3.0)
+    np.testing.assert_array_equal(got, 3 * x - y)
+
+
 def test_integers_are_multiplied_with_their_signs() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.integers(-128, 128, (16, 32)).astype(np.int8), rng.integers(-128, 128, (32, 8)).astype(np.int8)

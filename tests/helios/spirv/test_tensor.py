@@ -90,12 +90,27 @@ def test_a_function_replaces_every_component() -> None:
     assert "cooperativeMatrixPerElementOperations" in validated(k).requirements
 
 
+def test_a_function_gets_components_of_other_matrices() -> None:
+    k = Kernel((128, 1, 1))
+    total, other, narrow = _accumulator(k), _accumulator(k), _accumulator(k, 64, 64)
+    factor, shared = k.number(), k.shared(f32, 128)
+
+    def mixed(row: Value, column: Value, x: Value, y: Value, scale: Value) -> Value:
+        return k.maximum(x * scale, y) + shared[column]
+
+    k.coop_per_element(total, mixed, other, factor)
+    with pytest.raises(TypeError, match="both must be of one type"):
+        k.coop_per_element(total, mixed, narrow, factor)
+    validated(k)
+
+
 def test_accumulators_become_factors() -> None:
     k = Kernel((128, 1, 1))
     total = _accumulator(k)
     a, b = k.coop_convert_use(total, "a", f16), k.coop_transpose(total.convert(f16))
     assert (a.type.use, a.type.component) == ("a", f16)
     assert (b.type.use, b.type.rows, b.type.columns) == ("b", 128, 64)
+    assert k.coop_convert_use(total, "a").type.component == f32
     k.coop_muladd(a, b, _accumulator(k, 64, 64))
     assert "cooperativeMatrixConversions" in validated(k).requirements
 
@@ -133,6 +148,8 @@ def test_wrong_uses_of_tensors_are_refused() -> None:
         k.coop_transpose(k.coop_convert_use(total, "a"))
     with pytest.raises(ValueError, match="factors are 'a' and 'b'"):
         k.coop_convert_use(total, "accumulator")
+    with pytest.raises(TypeError, match="floats become floats"):
+        k.coop_convert_use(total, "a", i32)
     with pytest.raises(ValueError, match="along 'depth'"):
         k.coop_reduce(total, "depth", k.maximum)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="keeps the number"):

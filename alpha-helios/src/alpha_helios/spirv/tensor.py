@@ -193,25 +193,37 @@ class Tensors(Cooperative):
         function = self._function("`coop_reduce`", source.component, [source.component] * 2, combine)
         return self.coop_emit(type_, "CooperativeMatrixReduceNV", matrix, _DIRECTIONS[direction], function)
 
-    def coop_per_element(self, matrix: Matrix, compute: Callable[..., Value], *operands: Value) -> Matrix:
+    def coop_per_element(self, matrix: Matrix, compute: Callable[..., Value], *operands: Value | Matrix) -> Matrix:
         """Replaces every component by `compute(row, column, component, *operands)`; row and column are i32.
 
-        `compute` is built once, as a function of its own: it knows no values but constants and what it is given.
+        Of an operand that is a matrix of the same type, `compute` gets the component in the same place. It is built
+        once, as a function of its own: it knows no values but constants, shared memory and what it is given.
         """
         component = matrix.type.component
         self.module.capability("CooperativeMatrixPerElementOperationsNV")
-        types = [i32, i32, component, *(operand.type for operand in operands)]
+        types = [i32, i32, component]
+        for operand in operands:
+            if isinstance(operand, Matrix) and operand.type != matrix.type:
+                raise TypeError(f"`coop_per_element` of {matrix} with {operand}; both must be of one type")
+            types.append(component if isinstance(operand, Matrix) else operand.type)
         function = self._function("`coop_per_element`", component, types, compute)
         return self.coop_emit(matrix.type, "CooperativeMatrixPerElementOpNV", matrix, function, *operands)
 
     def coop_convert_use(self, matrix: Matrix, use: Use, component: Type | None = None) -> Matrix:
-        """An accumulator as a factor of the next product, with components of another type if one is given."""
+        """An accumulator as a factor of the next product, with components of another float type if one is given.
+
+        One instruction changes both: a device that has factors of bf16 need not have accumulators of bf16.
+        """
         self._need_accumulator("coop_convert_use", matrix)
         if use not in ("a", "b"):
             raise ValueError(f"`coop_convert_use` to {use!r}; factors are 'a' and 'b'")
         self.module.capability("CooperativeMatrixConversionsNV")
-        converted = matrix.convert(component) if component is not None else matrix
-        return self.coop_emit(attrs.evolve(converted.type, use=use), "CooperativeMatrixConvertNV", converted)
+        source = matrix.type.component
+        target = source if component is None else component
+        if target != source and not (target.is_float and source.is_float):
+            raise TypeError(f"`coop_convert_use` of {matrix} to {target}; floats become floats")
+        name = "CooperativeMatrixConvertNV" if target == source else "FConvert"
+        return self.coop_emit(attrs.evolve(matrix.type, use=use, component=target), name, matrix)
 
     def coop_transpose(self, matrix: Matrix) -> Matrix:
         """An accumulator, transposed, as the factor b of the next product."""
