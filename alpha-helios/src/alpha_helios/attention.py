@@ -10,9 +10,10 @@ from alpha_core.dtype import DType
 from alpha_core.recording.launch import KernelSpec
 from alpha_core.recording.storage import stored_dtype, view_of
 from alpha_core.tensor import Tensor
-from alpha_helios.coop import fragments
+from alpha_helios.coop import BY_ELEMENT, fragments
 from alpha_helios.kernels.attention import attention
 from alpha_helios.kernels.attention_coop import attention_coop
+from alpha_helios.kernels.attention_coop2 import attention_coop2
 from alpha_helios.kernels.attention_grad import attention_grad
 from alpha_helios.kernels.attention_grad_coop import attention_grad_coop
 from alpha_helios.kernels.attention_panel import GROUP, PanelTile
@@ -21,6 +22,7 @@ from alpha_helios.vulkan.device_info import DeviceInfo
 
 __all__ = [
     "FORWARD",
+    "IN_PLACE_FEATURES",
     "OF_KEYS",
     "OF_QUERIES",
     "AttentionCall",
@@ -35,8 +37,10 @@ __all__ = [
     "ways",
 ]
 
+IN_PLACE_FEATURES = frozenset({BY_ELEMENT, "cooperativeMatrixReductions", "cooperativeMatrixConversions"})
+"""What kernels need whose scores stay in matrices, beside what those need whose scores do not."""
 _MEASURED = 3
-"""Ways that are measured when the device is tuned."""
+"""Ways of a kind that are measured when the device is tuned."""
 _WORKGROUPS_WANTED = 256
 """Enough for all processors of a large device."""
 _LONG = 4
@@ -45,6 +49,8 @@ _COLUMNS = 32
 """Keys, or for their gradients queries, that all subgroups of a workgroup meet at a time."""
 _MOST_COMPILED = 32
 """Products of matrices in the code for a device that computes on the processor: each takes it half a second."""
+_FEW_COMPILED = 16
+"""So many are enough there, where fewer columns can be met at a time."""
 _FEW_NUMBERS = 64
 """Of a head: for so many there are registers enough to hold rows that come next, and own ones beside sums."""
 _MOST_DOUBLED = 32
@@ -67,6 +73,8 @@ class Part:
     """Blocks of weights that it multiplies with."""
     of_keys: bool | None = None
     """Whether a workgroup's own rows are keys; None where there is no choice."""
+    build_coop2: Callable[..., None] | None = None
+    """With scores that stay in matrices."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -81,7 +89,7 @@ class Part:
         return {"ahead": width <= _FEW_NUMBERS, **held, **self.parameters}
 
 
-FORWARD = Part(attention, attention_coop, 2, 1, 1)
+FORWARD = Part(attention, attention_coop, 2, 1, 1, build_coop2=attention_coop2)
 OF_QUERIES = Part(attention_grad, attention_grad_coop, 3, 2, 1, of_keys=False)
 OF_KEYS = Part(attention_grad, attention_grad_coop, 4, 2, 2, of_keys=True)
 
@@ -187,22 +195,34 @@ class MatrixBlocks:
     tile: PanelTile
     dtype: str
     unrolled: bool
+    in_place: bool = False
+    """Whether scores stay in matrices."""
 
     def __str__(self) -> str:
-        return f"coop {self.tile}"
+        return f"{'coop2' if self.in_place else 'coop'} {self.tile}"
 
     @property
     def rows(self) -> int:
         """Of a workgroup."""
         return self.tile.rows
 
+    def compiled(self, width: int, part: Part) -> int:
+        """Products of matrices in the code of the kernel: of a loop's turn, or where there is no loop of all."""
+        turns = self.tile.columns // self.tile.fragment.n if self.in_place else 1
+        return turns * self.tile.compiled(width, part.products)
+
     def spec(self, part: Part, call: AttentionCall, lanes: int, **stored: str) -> KernelSpec:
         """Returns the kernel; `lanes` neighbours may be read at once everywhere. `stored` are dtypes by name."""
+        how: dict[str, Any]
+        build, how = part.build_coop, {"unrolled": self.unrolled}
+        if self.in_place:
+            assert part.build_coop2 is not None
+            build, how = part.build_coop2, {}
         return KernelSpec.of(
-            part.build_coop,
+            build,
             tile=self.tile,
             dtype=self.dtype,
-            unrolled=self.unrolled,
+            **how,
             workgroup=self.tile.invocations,
             subgroup=self.tile.subgroup,
             lanes=GROUP if lanes % GROUP == 0 else 1,
@@ -218,13 +238,15 @@ Way = Blocks | MatrixBlocks
 def ways(info: DeviceInfo, dtype: DType, call: AttentionCall, part: Part) -> list[Way]:
     """Returns the kernels for a call that may be the fastest on a device, the one that the rule picks first.
 
-    In f16 or bf16 these are kernels on cooperative matrices, where there are some. There may be none at all.
+    In f16 or bf16 these are kernels on cooperative matrices, where there are some: those whose scores stay in matrices
+    first. There may be none at all.
     """
     rows = call.keys if part.of_keys else call.queries
     if dtype is not DType.f32 and call.width <= _WIDEST:
-        matrices = list(_on_matrices(info, dtype.value, call.pairs, rows, call.width, part))
-        if matrices:
-            return [*matrices[:_MEASURED]]
+        kinds = (True, False) if part.build_coop2 is not None and info.features >= IN_PLACE_FEATURES else (False,)
+        matrices = [_on_matrices(info, dtype.value, call, rows, part, in_place) for in_place in kinds]
+        if any(matrices):
+            return [way for found in matrices for way in found[:_MEASURED]]
     able = _in_f32(info, call.width, part)
     wanted = [blocks for blocks in able if blocks.rows < 2 * rows]
     return [*(wanted or able[-1:])[:_MEASURED]]
@@ -242,23 +264,36 @@ def _in_f32(info: DeviceInfo, width: int, part: Part) -> Sequence[Blocks]:
     return found
 
 
-def _on_matrices(info: DeviceInfo, dtype: str, pairs: int, rows: int, width: int, part: Part) -> Sequence[MatrixBlocks]:
+def _on_matrices(
+    info: DeviceInfo, dtype: str, call: AttentionCall, rows: int, part: Part, in_place: bool
+) -> Sequence[MatrixBlocks]:
     """The largest block of rows first that does not have twice as many as needed; for short sequences, of one matrix
     for each subgroup."""
-    sizes = [(4, 1), (2, 1), (1, 1)]
+    sizes, width = [(4, 1), (2, 1), (1, 1)], call.width
     if part is FORWARD and width <= _FEW_NUMBERS and info.subgroup_size <= _MOST_DOUBLED:
         sizes.insert(0, (4, 2))
     found: list[MatrixBlocks] = []
     for fragment in fragments(info, dtype):
-        tiles = [
-            PanelTile(fragment, info.subgroup_size, subgroups, high, max(_COLUMNS, 2 * fragment.n))
-            for subgroups, high in sizes
-        ]
-        found += [MatrixBlocks(tile, dtype, not info.software) for tile in tiles if _fits(info, tile, width, part)]
+        for subgroups, high in sizes:
+            tile = PanelTile(fragment, info.subgroup_size, subgroups, high, max(_COLUMNS, 2 * fragment.n))
+            way = MatrixBlocks(tile, dtype, not info.software, in_place)
+            if in_place and info.software:
+                way = _quickly_compiled(way, width)
+            if _fits(info, way, width, part, dropout=bool(call.stream_tensors)):
+                found.append(way)
         if found:
             break
     wanted = [one for one in found if one.rows < 2 * rows] or found[-1:]
-    return sorted(wanted, key=lambda one: one.tile.high > 1 and not _is_long(pairs, rows, one))
+    return sorted(wanted, key=lambda one: one.tile.high > 1 and not _is_long(call.pairs, rows, one))
+
+
+def _quickly_compiled(way: MatrixBlocks, width: int) -> MatrixBlocks:
+    """Returns a kernel with as many columns as a device takes that computes on the processor."""
+    tile = way.tile
+    while tile.columns > tile.fragment.n and way.compiled(width, FORWARD) > _FEW_COMPILED:
+        tile = attrs.evolve(tile, columns=tile.columns // 2)
+        way = attrs.evolve(way, tile=tile)
+    return way
 
 
 def _is_long(pairs: int, rows: int, blocks: MatrixBlocks) -> bool:
@@ -267,14 +302,18 @@ def _is_long(pairs: int, rows: int, blocks: MatrixBlocks) -> bool:
     return rows >= _LONG * blocks.rows and pairs * -(-rows // blocks.rows) >= _WORKGROUPS_WANTED
 
 
-def _fits(info: DeviceInfo, tile: PanelTile, width: int, part: Part) -> bool:
-    """Whether a device has room for a tile."""
-    limits = info.limits
-    nbytes = 16 * tile.words(width, part.stages, 0 if part.held(width) else 2) + 8 * tile.columns
-    if info.software and tile.compiled(width, part.products) > _MOST_COMPILED:
+def _fits(info: DeviceInfo, way: MatrixBlocks, width: int, part: Part, *, dropout: bool) -> bool:
+    """Whether a device has room for a kernel."""
+    limits, tile = info.limits, way.tile
+    if way.in_place:
+        fits, nbytes = tile.fits_in_place, 16 * tile.words(width, 0, 0) + 4 * tile.rows * tile.kept_words * dropout
+    else:
+        fits = tile.fits
+        nbytes = 16 * tile.words(width, part.stages, 0 if part.held(width) else 2) + 8 * tile.columns
+    if info.software and way.compiled(width, part) > _MOST_COMPILED:
         return False
     return (
-        tile.fits
+        fits
         and nbytes <= limits.shared_memory
         and tile.invocations <= limits.max_workgroup_invocations
         and tile.subgroups <= limits.max_workgroup_subgroups

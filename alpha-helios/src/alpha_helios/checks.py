@@ -261,6 +261,8 @@ CHECKS = (
     Check("coop", "attention by matrices of f16", _short_attention(DType.f16), 2e-3),
     Check("coop", "attention by matrices of bf16", _short_attention(DType.bf16), 1.5e-2),
     Check("coop2", "a product by matrices", _matrices("coop2"), 1e-4),
+    Check("coop2", "attention with scores in matrices of f16", _short_attention(DType.f16), 2e-3),
+    Check("coop2", "attention with scores in matrices of bf16", _short_attention(DType.bf16), 1.5e-2),
     Check("8bit", "a product with weights in bytes", _bytes),
 )
 """In this order: without right transfers there is nothing to look at."""

@@ -12,17 +12,35 @@ import attrs
 
 from alpha_core.errors import BackendError
 from alpha_core.suggest import did_you_mean
-from alpha_helios import coop
+from alpha_helios import attention, coop, coop2
 from alpha_helios.vulkan.device import Device
 from alpha_helios.vulkan.device_info import DeviceInfo
 
-__all__ = ["FAST_PATHS", "FastPath", "Paths", "disabled", "restricted"]
+__all__ = ["FAST_PATHS", "Extra", "FastPath", "Paths", "disabled", "restricted"]
 
 _VARIABLE = "ALPHA_HELIOS_DISABLE"
 
 
+def _missing(features: Iterable[str], info: DeviceInfo) -> str | None:
+    names = [name for name in features if name not in info.features]
+    return f"the device lacks `{'`, `'.join(names)}`" if names else None
+
+
 def _nothing(_info: DeviceInfo) -> str | None:
     return None
+
+
+@attrs.frozen
+class Extra:
+    """What a path does beside the rest, where a device has more than the path needs."""
+
+    summary: str
+    features: tuple[str, ...]
+
+    def described(self, info: DeviceInfo) -> str:
+        """Says what a device makes of it."""
+        missing = _missing(self.features, info)
+        return f"not here: {self.summary}, for which {missing}" if missing else self.summary
 
 
 @attrs.frozen
@@ -37,11 +55,15 @@ class FastPath:
     """Other paths without which it is off."""
     more: Callable[[DeviceInfo], str | None] = _nothing
     """Why a device that has the features cannot take it, or None."""
+    extras: tuple[Extra, ...] = ()
 
     def lacking(self, info: DeviceInfo) -> str | None:
         """Returns why a device cannot take it, or None."""
-        missing = [name for name in self.features if name not in info.features]
-        return f"the device lacks `{'`, `'.join(missing)}`" if missing else self.more(info)
+        return _missing(self.features, info) or self.more(info)
+
+    def described(self, info: DeviceInfo) -> str:
+        """Says what a device that takes it does by it, and what of it that device cannot do."""
+        return "; ".join([self.summary, *(extra.described(info) for extra in self.extras)])
 
 
 FAST_PATHS = (
@@ -65,9 +87,13 @@ FAST_PATHS = (
     ),
     FastPath(
         "coop2",
-        "their sums are finished where they are; the device brings what workgroups multiply, where it can",
+        "sums of products are finished where they are",
         (coop.BY_ELEMENT,),
         builds_on=("coop",),
+        extras=(
+            Extra("scores of attention stay in matrices", tuple(sorted(attention.IN_PLACE_FEATURES))),
+            Extra("the device brings what workgroups multiply", coop2.TENSOR_FEATURES),
+        ),
     ),
     FastPath("transfers", "large transfers have a queue of their own, beside kernels"),
     FastPath("mapped", "memory that host and device share is written in place"),

@@ -24,6 +24,7 @@ class PathState:
 
     name: str
     summary: str
+    """What it does; what of it the device cannot do as well, if it is taken."""
     off: str | None
     """Why it is not taken; None if it is, after its values were found right."""
 
@@ -91,10 +92,13 @@ def _paths() -> list[PathState]:
 
     backend = Helios()
     try:
-        off = dict(backend.paths.off)
+        off, info = dict(backend.paths.off), backend.info
     finally:
         backend.close()
-    return [PathState(path.name, path.summary, off.get(path.name)) for path in FAST_PATHS]
+    return [
+        PathState(path.name, path.summary if path.name in off else path.described(info), off.get(path.name))
+        for path in FAST_PATHS
+    ]
 
 
 def _automatic(plugins: "Plugins") -> Automatic:

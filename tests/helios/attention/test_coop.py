@@ -8,6 +8,7 @@ import pytest
 from tests.helios.attention.setups import Array, Setup, stored
 
 from alpha_core.dtype import DType
+from alpha_core.recording.launch import Launch
 from alpha_helios import attention
 from alpha_helios.attention import FORWARD, MatrixBlocks
 from alpha_helios.backend import Helios
@@ -32,16 +33,18 @@ SETUPS = [
 
 @pytest.fixture
 def short(helios: Helios) -> Iterator[Helios]:
-    """The backend with products of 16-bit operands, where the device multiplies matrices of them."""
-    offered = _offered(helios)
-    if not offered:
+    """The backend with products of 16-bit operands, where the device multiplies matrices of them; without `coop2`."""
+    offered_dtypes = offered(helios)
+    if not offered_dtypes:
         pytest.skip("needs a Vulkan device with cooperative matrices")
-    helios.set_matmul_dtype(offered[0])
-    yield helios
+    helios.set_matmul_dtype(offered_dtypes[0])
+    with helios.paths.only("coop"):
+        yield helios
     helios.set_matmul_dtype(DType.f32)
 
 
-def _offered(helios: Helios) -> list[DType]:
+def offered(helios: Helios) -> list[DType]:
+    """Returns the dtypes whose matrices the device multiplies."""
     return [dtype for dtype in BOUND if fragments(helios.info, dtype.value)]
 
 
@@ -58,6 +61,19 @@ def run(helios: Helios, setup: Setup, arrays: list[Array]) -> list[Array]:
     return [helios.download(tensor) for tensor in (out, log_sum_exp, *gradients)]
 
 
+def kernels_of(helios: Helios, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Returns a list that the names of kernels are added to when they are launched."""
+    built: list[str] = []
+    launched = helios.run
+
+    def noted(launch: Launch) -> None:
+        built.append(launch.spec.build.__name__)
+        launched(launch)
+
+    monkeypatch.setattr(helios, "run", noted)
+    return built
+
+
 def assert_near(got: list[Array], want: list[Array], bound: float) -> None:
     for mine, right in zip(got, want, strict=True):
         # With one key the gradients of scores are exactly 0.
@@ -66,16 +82,14 @@ def assert_near(got: list[Array], want: list[Array], bound: float) -> None:
 
 @pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_results_and_gradients(setup: Setup, short: Helios, monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[str] = []
-    launched = short.run
-    monkeypatch.setattr(short, "run", lambda launch: (built.append(launch.spec.build.__name__), launched(launch)))
+    built = kernels_of(short, monkeypatch)
     arrays = setup.draw()
-    for dtype in _offered(short):
+    for dtype in offered(short):
         short.set_matmul_dtype(dtype)
         rounded = [short.download(stored(short, array)).astype(np.float64) for array in arrays]
         built.clear()
         got = run(short, setup, arrays)
-        assert [name for name in built if name.endswith("_coop")] == ["attention_coop", *["attention_grad_coop"] * 2]
+        assert [name for name in built if "_coop" in name] == ["attention_coop", *["attention_grad_coop"] * 2]
         assert_near(got, setup.run(CpuRef(), rounded), BOUND[dtype])
 
 

@@ -32,9 +32,18 @@ def test_the_device_that_is_used_is_told_with_its_paths(device_available: None) 
     assert f"device {used.index}: {used.name} ({used.kind}), which `helios` uses\n" in text
     assert f"  driver           {used.driver}\n  Vulkan           {used.api}\n" in text
     for path in FAST_PATHS:
-        assert f"  path {path.name:<11} on: {path.summary}\n" in text or f"  path {path.name:<11} off: " in text
+        assert f"  path {path.name:<11} on: {path.described(used)}\n" in text or f"  path {path.name:<11} off: " in text
     if used.kind == "cpu":
         assert "`--backend=auto` takes `cpu`: " in text
+
+
+def test_a_path_tells_what_of_it_a_device_cannot_do() -> None:
+    path = next(path for path in FAST_PATHS if path.name == "coop2")
+    stay, bring = "scores of attention stay in matrices", "the device brings what workgroups multiply"
+    assert path.described(NULL_GPU) == f"{path.summary}; {stay}; {bring}"
+    fewer = attrs.evolve(NULL_GPU, features=NULL_GPU.features - {"cooperativeMatrixTensorAddressing"})
+    reason = "the device lacks `cooperativeMatrixTensorAddressing`"
+    assert path.described(fewer) == f"{path.summary}; {stay}; not here: {bring}, for which {reason}"
 
 
 def test_json_has_all_of_it(device_available: None) -> None:

@@ -10,6 +10,7 @@ from tests.helios.machine.memory import Buffers
 
 from alpha_helios.arguments import ArgumentLayout
 from alpha_helios.backend import Helios
+from alpha_helios.coop import BY_ELEMENT
 from alpha_helios.fast_paths import restricted
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.vulkan.device_info import CooperativeShape, DeviceInfo
@@ -25,7 +26,10 @@ def _shapes(m: int, n: int, k: int) -> tuple[CooperativeShape, ...]:
     return tuple(CooperativeShape(m, n, k, kind, kind, "f32", "f32", "subgroup", False) for kind in ("f16", "bf16"))
 
 
-_KHR = restricted(NULL_GPU, ["coop2"])
+_BROUGHT = ("WorkgroupScope", "FlexibleDimensions", "TensorAddressing", "BlockLoads")
+_KHR = restricted(
+    attrs.evolve(NULL_GPU, features=NULL_GPU.features - {f"cooperativeMatrix{name}" for name in _BROUGHT}), ["coop2"]
+)
 
 IMAGINED: dict[str, DeviceInfo] = {
     "tensors": NULL_GPU,
@@ -38,8 +42,19 @@ IMAGINED: dict[str, DeviceInfo] = {
 }
 """`tensors`: as from NVIDIA, with NV_cooperative_matrix2; `waves`: as from AMD, with blocks that are turned; `flat`: as
 from Intel, 8 x 16 x 16; `narrow`: 16 x 8 x 16. The other ones have products of 16 x 16 x 16."""
-_OTHERS = {"least": NULL_MINIMUM}
-"""`least`: nothing that Vulkan 1.2 does not promise."""
+_FUNCTIONS = frozenset({BY_ELEMENT, "cooperativeMatrixReductions", "cooperativeMatrixConversions"})
+_OTHERS = {
+    "least": NULL_MINIMUM,
+    "matrices": _KHR,
+    **{
+        f"{name}, functions": attrs.evolve(
+            _KHR if name == "matrices" else IMAGINED[name], features=_KHR.features | _FUNCTIONS
+        )
+        for name in ("matrices", "waves of 64", "flat", "narrow")
+    },
+}
+"""`least`: nothing that Vulkan 1.2 does not promise; `matrices`: as from NVIDIA, without NV_cooperative_matrix2;
+`functions`: with functions of one component, reductions and conversions of it, but no matrices of workgroups."""
 
 
 def imagined(name: str) -> Helios:

@@ -64,21 +64,65 @@ CASES = [
 def test_results_and_gradients(device: str, setup: Setup, dtype: DType, launched: list[Launch]) -> None:
     helios = imagined(device)
     _check(helios, setup, dtype)
-    made = [launch.spec for launch in launched if launch.spec.build.__name__.endswith("_coop")]
-    assert [spec.build.__name__ for spec in made] == ["attention_coop", *["attention_grad_coop"] * 2]
+    made = [launch.spec for launch in launched if "_coop" in launch.spec.build.__name__]
+    forward = "attention_coop2" if device == "tensors" else "attention_coop"
+    assert [spec.build.__name__ for spec in made] == [forward, *["attention_grad_coop"] * 2]
     fragment = fragments(helios.info, dtype.value)[0]
     assert all(dict(spec.parameters)["tile"].fragment == fragment for spec in made)
 
 
-@pytest.mark.parametrize(("device", "subgroups", "high"), [("tensors", 4, 2), ("tensors", 1, 1), ("flat", 4, 2)])
-def test_every_tile(device: str, subgroups: int, high: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("device", "setup", "dtype"),
+    [
+        *(("matrices", setup, (DType.bf16, DType.f16)[number % 2]) for number, setup in enumerate(SETUPS)),
+        ("matrices, functions", SETUPS[3], DType.f16),
+        ("waves of 64, functions", SETUPS[3], DType.f16),
+        ("flat, functions", SETUPS[2], DType.bf16),
+        ("narrow, functions", SETUPS[5], DType.f16),
+    ],
+    ids=str,
+)
+def test_results_of_the_kernels_that_a_device_can_have(
+    device: str, setup: Setup, dtype: DType, launched: list[Launch]
+) -> None:
+    """Products of 16 x 8 x 16 are no factors of the next ones."""
+    helios = imagined(device)
+    helios.set_matmul_dtype(dtype)
+    arrays = setup.draw()[:3]
+    exact = [CpuRef().upload(helios.download(stored(helios, array)).astype(np.float64)) for array in arrays]
+    tensors = [stored(helios, array) for array in arrays]
+    got = [helios.download(one) for one in helios.attention(*tensors, *setup.options(helios))]
+    want = [CpuRef().download(one) for one in CpuRef().attention(*exact, *setup.options(CpuRef()))]
+    assert_near(got, want, BOUND[dtype])
+    made = [launch.spec.build.__name__ for launch in launched if "attention" in launch.spec.build.__name__]
+    in_place = device.endswith("functions") and not device.startswith("narrow")
+    assert made == ["attention_coop2" if in_place else "attention_coop"]
+
+
+@pytest.mark.parametrize(
+    ("device", "subgroups", "high", "columns", "in_place"),
+    [
+        ("tensors", 4, 2, 32, False),
+        ("tensors", 1, 1, 32, False),
+        ("flat", 4, 2, 32, False),
+        ("tensors", 4, 2, 32, True),
+        ("tensors", 2, 1, 64, True),
+        ("tensors", 1, 1, 16, True),
+        ("flat, functions", 4, 2, 32, True),
+        ("waves of 64, functions", 2, 1, 16, True),
+    ],
+)
+def test_every_tile(
+    device: str, subgroups: int, high: int, columns: int, in_place: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     helios, setup = imagined(device), Setup(1, 1, 70, 75, 48, soft_cap=3.0, rate=0.25)
     dtype = DType.bf16 if high > 1 else DType.f16
-    tile = PanelTile(fragments(helios.info, dtype.value)[0], helios.info.subgroup_size, subgroups, high, 32)
+    tile = PanelTile(fragments(helios.info, dtype.value)[0], helios.info.subgroup_size, subgroups, high, columns)
 
     def ways(_info: Any, _dtype: Any, _call: Any, part: Part) -> Sequence[Way]:
-        own = tile if part is FORWARD else attrs.evolve(tile, high=1)
-        return [MatrixBlocks(own, dtype.value, unrolled=True)]
+        if part is FORWARD:
+            return [MatrixBlocks(tile, dtype.value, unrolled=True, in_place=in_place)]
+        return [MatrixBlocks(attrs.evolve(tile, high=1, columns=32), dtype.value, unrolled=True)]
 
     monkeypatch.setattr(attention_ops, "ways", ways)
     _check(helios, setup, dtype)
@@ -97,8 +141,9 @@ def test_the_future_has_no_influence_on_wide_heads() -> None:
     assert np.isnan(after[:, :, 41:]).all()
 
 
-def test_larger_scores_later_scale_what_was_summed() -> None:
-    helios, setup = imagined("waves of 64"), Setup(1, 1, 100, 100, 72)
+@pytest.mark.parametrize("device", ["waves of 64", "tensors"])
+def test_larger_scores_later_scale_what_was_summed(device: str) -> None:
+    helios, setup = imagined(device), Setup(1, 1, 100, 100, 72)
     helios.set_matmul_dtype(DType.f16)
     query, key, value, _ = setup.draw()
     key *= np.linspace(0.1, 30, 100, dtype=np.float32)[:, None]

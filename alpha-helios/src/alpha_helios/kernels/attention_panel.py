@@ -19,12 +19,14 @@ from alpha_helios.spirv.place import Indexed, Variable
 from alpha_helios.spirv.types import Type, bf16, f16, f32, i32, vector
 from alpha_helios.spirv.value import Value
 
-__all__ = ["GROUP", "WORDS", "Factors", "Following", "Panel", "PanelTile", "Strip", "among"]
+__all__ = ["COMPONENTS", "GROUP", "WORDS", "Factors", "Following", "Panel", "PanelTile", "Strip", "among"]
 
 GROUP = 8
 """Neighbours in 16 bits that are moved together: 16 bytes."""
 WORDS = vector(i32, 4)
 """16 bytes as shared memory holds them, whatever they are."""
+_WORD = 32
+"""Bits."""
 COMPONENTS: dict[str, Type] = {"f16": f16, "bf16": bf16}
 """Components of the factors of products, by the name of the dtype."""
 
@@ -64,6 +66,22 @@ class PanelTile:
         whole = self.columns % math.lcm(self.fragment.n, self.fragment.k, GROUP * members) == 0
         powers = all(number & number - 1 == 0 for number in (self.strip_rows, self.subgroup))
         return whole and powers and 2 * self.fragment.n <= self.columns
+
+    @property
+    def fits_in_place(self) -> bool:
+        """Whether matrices of scores can become factors as they are, and invocations share out what may be dropped."""
+        powers = all(number & number - 1 == 0 for number in (self.strip_rows, self.subgroup, self.columns))
+        return self.fragment.n == self.fragment.k and powers and self.columns % self.fragment.n == 0
+
+    @property
+    def span(self) -> int:
+        """Columns of a row of which an invocation knows at once whether they are dropped."""
+        return max(4, min(_WORD, self.columns, self.strip_rows * self.columns // self.subgroup))
+
+    @property
+    def kept_words(self) -> int:
+        """Words of a row that say it."""
+        return self.columns // self.span
 
     def padded(self, width: int) -> int:
         """The width of heads with zeros up to whole matrices."""
@@ -271,6 +289,28 @@ class Factors:
             for high, sum_ in enumerate(sums):
                 strip.store(sum_, high, column)
 
+    def products(self, own: Sequence[Sequence[Matrix]], panel: Panel) -> list[list[Matrix]]:
+        """Returns products of the subgroup's rows with a panel's, which stay in matrices: a list for each of `own`."""
+        k, fragment = self.k, self.tile.fragment
+        lines: list[list[Matrix]] = [[] for _ in own]
+        for column in range(0, self.tile.columns, fragment.n):
+            sums = [k.coop_fill(self.total, 0) for _ in own]
+            for n in range(panel.groups * GROUP // fragment.k):
+                other = panel.matrix(self.right, column, n * fragment.k, "column")
+                sums = [k.coop_muladd(mine[n], other, sum_) for mine, sum_ in zip(own, sums, strict=True)]
+            for line, sum_ in zip(lines, sums, strict=True):
+                line.append(sum_)
+        return lines
+
+    def add(self, weights: Sequence[Sequence[Matrix]], panel: Panel, sums: Sequence[Sequence[MatrixVariable]]) -> None:
+        """Adds the rows of a panel, multiplied with weights: for each matrix of the subgroup's rows a list."""
+        k, fragment = self.k, self.tile.fragment
+        for place in range(len(weights[0])):
+            for n in range(len(sums[0])):
+                other = panel.matrix(self.right, place * fragment.k, n * fragment.n)
+                for line, total in zip(weights, sums, strict=True):
+                    total[n].value = k.coop_muladd(line[place], other, total[n].value)
+
     def mix(self, strip: Strip, panel: Panel, sums: Sequence[Sequence[MatrixVariable]]) -> None:
         """Adds the rows of a panel, multiplied with the weights in a strip."""
         k, fragment = self.k, self.tile.fragment
@@ -330,9 +370,9 @@ def among(k: Kernel, members: int, combine: Callable[[Value, Value], Value], val
 
 def packed(k: Kernel, numbers: Sequence[Value], dtype: str) -> Value:
     """Rounds 8 numbers to 16 bits, as 16 bytes."""
-    bits = k.to_f16_bits if dtype == "f16" else k.to_bf16_bits
+    word = k.f16_word if dtype == "f16" else k.bf16_word
     pairs = []
     for half in (numbers[:4], numbers[4:]):
-        words = k.widen_unsigned(bits(k.vector(*half)), i32)
+        words = word(k.vector(*half))
         pairs.append(k.shuffle(words, words, (0, 2)) | (k.shuffle(words, words, (1, 3)) << 16))
     return k.shuffle(pairs[0], pairs[1], (0, 1, 2, 3))

@@ -291,18 +291,29 @@ class Dropout:
     def masks(self, k: Kernel, number: Value, count: int) -> list[Value]:
         """Returns 0 or the scale for `count` neighbours from a `number` (i64); 1, 2 or 4, which divides where it stands
         in its row."""
+        return [self.mask(k, word) for word in self._words_from(k, number, count)]
+
+    def bits(self, k: Kernel, number: Value, count: int) -> Value:
+        """Returns the same in bits of an i32, the lowest one first: 0 or 1 for `count` neighbours, up to 32."""
+        total = k.constant(i32, 0)
+        for first in range(0, count, 4):
+            for lane, word in enumerate(self._words_from(k, number + first, 4)):
+                total = total | k.select(k.below(word, self.threshold), 0, k.constant(i32, 1) << (first + lane))
+        return total
+
+    def _words_from(self, k: Kernel, number: Value, count: int) -> list[Value]:
         block, phase = k.convert(number >> 2, i32), k.convert(number & 3, i32)
         words = [*self.words(k, block)]
         if not self.whole and count > 1:
             words += self.words(k, block + 1)
-        masks = []
+        found = []
         for lane in range(count):
             chosen = words[lane]
             for shift in range(1, 4) if count < 4 or not self.whole else ():
                 if lane + shift < len(words):
                     chosen = k.select(phase == shift, words[lane + shift], chosen)
-            masks.append(self.mask(k, chosen))
-        return masks
+            found.append(chosen)
+        return found
 
     def mask(self, k: Kernel, word: Value) -> Value:
         """Returns 0 or the scale."""
