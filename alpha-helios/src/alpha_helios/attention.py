@@ -197,6 +197,8 @@ class MatrixBlocks:
     unrolled: bool
     in_place: bool = False
     """Whether scores stay in matrices."""
+    nearest: bool = False
+    """Whether the device can be told how to round these to f16."""
 
     def __str__(self) -> str:
         return f"{'coop2' if self.in_place else 'coop'} {self.tile}"
@@ -217,7 +219,7 @@ class MatrixBlocks:
         build, how = part.build_coop, {"unrolled": self.unrolled}
         if self.in_place:
             assert part.build_coop2 is not None
-            build, how = part.build_coop2, {}
+            build, how = part.build_coop2, {"nearest": self.nearest}
         return KernelSpec.of(
             build,
             tile=self.tile,
@@ -272,11 +274,12 @@ def _on_matrices(
     sizes, width = [(4, 1), (2, 1), (1, 1)], call.width
     if part is FORWARD and width <= _FEW_NUMBERS and info.subgroup_size <= _MOST_DOUBLED:
         sizes.insert(0, (4, 2))
+    nearest = dtype == "f16" and "shaderRoundingModeRTEFloat16" in info.features
     found: list[MatrixBlocks] = []
     for fragment in fragments(info, dtype):
         for subgroups, high in sizes:
             tile = PanelTile(fragment, info.subgroup_size, subgroups, high, max(_COLUMNS, 2 * fragment.n))
-            way = MatrixBlocks(tile, dtype, not info.software, in_place)
+            way = MatrixBlocks(tile, dtype, not info.software, in_place, nearest=in_place and nearest)
             if in_place and info.software:
                 way = _quickly_compiled(way, width)
             if _fits(info, way, width, part, dropout=bool(call.stream_tensors)):

@@ -115,6 +115,7 @@ def _in_place() -> Iterator[KernelSpec]:
             attention_coop2,
             tile=tile,
             dtype=dtype,
+            nearest=dtype == "f16" and options,
             ahead=width <= 64,
             lanes=lanes,
             out=dtype if lanes == 8 else "f32",
@@ -204,3 +205,17 @@ def test_many_queries_take_two_matrices_of_rows_and_few_take_one() -> None:
         first = ways(NULL_GPU, DType.f16, _call(pairs, time, 64), FORWARD)[0]
         assert isinstance(first, MatrixBlocks)
         assert (first.in_place, first.tile.high, first.rows) == (True, high, rows)
+
+
+def test_weights_are_rounded_by_the_device_where_it_can_be_told_how() -> None:
+    able = "shaderRoundingModeRTEFloat16"
+    for dtype, features, nearest in (
+        (DType.f16, NULL_GPU.features, True),
+        (DType.f16, NULL_GPU.features - {able}, False),
+        (DType.bf16, NULL_GPU.features, False),
+    ):
+        info, call = attrs.evolve(NULL_GPU, features=features), _call(4, 100, 64)
+        first = ways(info, dtype, call, FORWARD)[0]
+        assert isinstance(first, MatrixBlocks)
+        assert first.nearest is nearest
+        assert (able in build_kernel(first.spec(FORWARD, call, 8, out=dtype.value)).requirements) is nearest

@@ -6,17 +6,13 @@ Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"; Dao et
 from functools import reduce
 
 from alpha_helios.kernels.attention_block import QueryBlock
-from alpha_helios.kernels.attention_tile import TILES, Stage, Weights, mix, power, products, store
+from alpha_helios.kernels.attention_tile import LEAST, LN2, TILES, Stage, Weights, mix, power, products, store
 from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.kernels.teams import Team
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.types import f32, i32, vector
 
 __all__ = ["attention"]
-
-_LN2 = 0.6931471805599453
-_LEAST = -3.4028234663852886e38
-"""Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
 
 
 def attention(
@@ -64,7 +60,7 @@ def attention(
     weights, team = Weights(k, shape, y, x), Team(k, shape.across)
     questions.put(questions.fetch(block.query_rows, first, block.queries - 1))
     following = [k.variable(part) for part in stage.fetch(block.key_rows, k.constant(i32, 0), last)]
-    largest = [k.variable(_LEAST, f32) for _ in own]
+    largest = [k.variable(LEAST, f32) for _ in own]
     totals = [k.variable(0.0, f32) for _ in own]
     vectors = -(-stage.vectors // shape.across)
     mixed = [[k.variable(0.0, vector(f32, 4)) for _ in range(vectors)] for _ in own]
@@ -104,4 +100,4 @@ def attention(
         with k.if_(mine < block.queries):
             store(block.out_rows[mine], result, reciprocal(k, total), x, shape.across, width, lanes)
             with k.if_(x == 0):
-                block.log_sum_exp[mine] = k.fma(top.value, _LN2, log(k, total))
+                block.log_sum_exp[mine] = k.fma(top.value, LN2, log(k, total))

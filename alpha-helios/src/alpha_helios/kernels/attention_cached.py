@@ -5,7 +5,7 @@ from functools import reduce
 
 from alpha_helios.grid import linear_group
 from alpha_helios.kernels.access import elements
-from alpha_helios.kernels.attention_tile import Heads, Scores, power
+from alpha_helios.kernels.attention_tile import LEAST, Heads, Scores, power
 from alpha_helios.kernels.math import reciprocal
 from alpha_helios.kernels.teams import Team
 from alpha_helios.spirv.kernel import Kernel
@@ -15,8 +15,6 @@ from alpha_helios.spirv.value import Number, Value
 
 __all__ = ["add_attended", "cached_attention"]
 
-_LEAST = -3.4028234663852886e38
-"""Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
 _AT_ONCE = 4
 """Keys of a team whose numbers are read side by side."""
 
@@ -66,7 +64,7 @@ def cached_attention(
     question = query_heads.rows(batch, head).first
     asked = [k.select(there, question.load(start, loaded), zero) for there, start in zip(exists, starts, strict=True)]
     key_rows, value_rows = key_heads.rows(batch, head), value_heads.rows(batch, head)
-    largest, total = k.variable(_LEAST, f32), k.variable(0.0, f32)
+    largest, total = k.variable(LEAST, f32), k.variable(0.0, f32)
     mixed = [k.variable(zero) for _ in places]
 
     with k.range_(begin, stop, members.count * _AT_ONCE) as first:
@@ -135,7 +133,7 @@ def _dot(k: Kernel, left: Sequence[Value], right: Sequence[Value]) -> Value:
 
 def _largest(k: Kernel, scores: Place, count: Number, stride: Number = 1) -> Value:
     """The largest of the scores that stand `stride` apart."""
-    top = k.variable(_LEAST, f32)
+    top = k.variable(LEAST, f32)
     with k.range_(0, count) as t:
         top.value = k.maximum(top.value, scores[t * stride])
     return top.value

@@ -8,7 +8,7 @@ from functools import reduce
 
 from alpha_helios.kernels.attention_block import QueryBlock
 from alpha_helios.kernels.attention_panel import GROUP, WORDS, Factors, Following, Panel, PanelTile, Strip, among
-from alpha_helios.kernels.attention_tile import power
+from alpha_helios.kernels.attention_tile import LEAST, LN2, power
 from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.types import f32, i32
@@ -16,9 +16,6 @@ from alpha_helios.spirv.value import Value
 
 __all__ = ["attention_coop"]
 
-_LN2 = 0.6931471805599453
-_LEAST = -3.4028234663852886e38
-"""Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
 _SLACK = 4.0
 """As an exponent of 2, how far scores may exceed what they are compared with before the sums are scaled anew."""
 
@@ -109,7 +106,7 @@ class _Softmax:
 
     def __init__(self, k: Kernel, strip: Strip, block: QueryBlock, rows: Sequence[Value]) -> None:
         self._k, self._strip, self._block, self._rows, self._older = k, strip, block, rows, block.older
-        self._largest = [k.variable(_LEAST, f32) for _ in rows]
+        self._largest = [k.variable(LEAST, f32) for _ in rows]
         self._totals = [k.variable(0.0, f32) for _ in rows]
 
     def weights(self, start: Value) -> tuple[list[list[list[Value]]], list[Value], Value]:
@@ -140,7 +137,7 @@ class _Softmax:
         k, strip = self._k, self._strip
         for row, i, largest, total in zip(strip.rows, self._rows, self._largest, self._totals, strict=True):
             whole = among(k, strip.members, lambda a, b: a + b, total.value)
-            yield row, i, whole, k.fma(largest.value, _LN2, log(k, whole))
+            yield row, i, whole, k.fma(largest.value, LN2, log(k, whole))
 
     def _row_scores(self, start: Value, n: int, row: Value) -> list[list[Value]]:
         """Returns the scores of a row by group, -inf where a key is not visible."""

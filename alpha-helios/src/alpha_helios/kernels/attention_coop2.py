@@ -11,7 +11,7 @@ from functools import reduce
 from alpha_helios.kernels.access import Elements, rounded
 from alpha_helios.kernels.attention_block import QueryBlock
 from alpha_helios.kernels.attention_panel import COMPONENTS, WORDS, Factors, Following, Panel, PanelTile
-from alpha_helios.kernels.attention_tile import Rows, Scores, power
+from alpha_helios.kernels.attention_tile import LEAST, LN2, Rows, Scores, power
 from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.spirv.cooperative import Matrix, MatrixVariable
 from alpha_helios.spirv.kernel import Kernel
@@ -21,16 +21,13 @@ from alpha_helios.spirv.value import Value
 
 __all__ = ["attention_coop2"]
 
-_LN2 = 0.6931471805599453
-_LEAST = -3.4028234663852886e38
-"""Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
-
 
 def attention_coop2(
     k: Kernel,
     *,
     tile: PanelTile,
     dtype: str,
+    nearest: bool,
     ahead: bool,
     width: int,
     lanes: int,
@@ -44,8 +41,11 @@ def attention_coop2(
 ) -> None:
     """Computes what `attention_coop` does, with the same arguments and grid, on products whose n is their k.
 
-    Shared memory holds keys and values, which each subgroup reads, and a bit for each weight that may be dropped.
+    Shared memory holds keys and values, which each subgroup reads, and a bit for each weight that may be dropped. With
+    `nearest` the device is told to round to nearest where it converts to f16; else weights are rounded before.
     """
+    if nearest:
+        k.round_to_nearest(16)
     block = QueryBlock.of(
         k,
         tile.rows,
@@ -69,7 +69,7 @@ def attention_coop2(
     following = Following(k, panels, met, k.constant(i32, 0), block.keys - 1, dtype, ahead=ahead)
     own = block.first + k.subgroup_id * tile.strip_rows
     kept = _Kept(k, tile, block, own) if dropout else None
-    softmax = [_Softmax(factors, block, own + high * tile.fragment.m, dtype) for high in range(tile.high)]
+    softmax = [_Softmax(factors, block, own + high * tile.fragment.m) for high in range(tile.high)]
     mixed = factors.sums(width)
 
     with k.range_(0, block.stop, tile.columns) as start:
@@ -85,7 +85,7 @@ def attention_coop2(
                 one.value = one.value * change
             if kept is not None:
                 made = [kept.dropped(one, high, n) for n, one in enumerate(made)]
-            weights.append([rows.factor(one) for one in made])
+            weights.append([_factor(k, one, dtype, rounds=nearest) for one in made])
         factors.add(weights, panels[1], mixed)
 
     for rows, sums in zip(softmax, mixed, strict=True):
@@ -95,13 +95,13 @@ def attention_coop2(
 class _Softmax:
     """The rows of one matrix: the largest score so far of each, and the sum of its weights."""
 
-    def __init__(self, factors: Factors, block: QueryBlock, first: Value, dtype: str) -> None:
+    def __init__(self, factors: Factors, block: QueryBlock, first: Value) -> None:
         """`first` is the first of the rows' queries."""
         k = self._k = factors.k
-        self._block, self._first, self._dtype = block, first, dtype
+        self._block, self._first = block, first
         self._width = factors.total.columns
         self._visible = first + block.older
-        self._largest = k.coop_variable(k.coop_fill(factors.total, _LEAST))
+        self._largest = k.coop_variable(k.coop_fill(factors.total, LEAST))
         """In every column."""
         self._totals = k.coop_variable(k.coop_fill(factors.total, 0))
         """Each column has the sum of every so many weights of the row."""
@@ -116,12 +116,6 @@ class _Softmax:
         self._largest.value = now
         self._totals.value = reduce(lambda a, b: a + b, weights, self._totals.value * change)
         return weights, change
-
-    def factor(self, weights: Matrix) -> Matrix:
-        """Rounds weights; the conversion is exact then, whatever way the device rounds."""
-        k, dtype = self._k, self._dtype
-        exact = k.coop_per_element(weights, lambda row, column, weight: rounded(k, weight, dtype))
-        return k.coop_convert_use(exact, "a", COMPONENTS[dtype])
 
     def store(self, sums: Sequence[MatrixVariable], width: int) -> None:
         """Writes the rows of the result and log_sum_exp, as far as there are queries, from where the numbers are."""
@@ -145,7 +139,7 @@ class _Softmax:
 
         def logarithm(row: Value, column: Value, total: Value, largest: Value, count: Value, address: Value) -> Value:
             with k.if_((row < count) & (column == 0)):
-                Pointer(address, f32)[row] = k.fma(largest, _LN2, log(k, total))
+                Pointer(address, f32)[row] = k.fma(largest, LN2, log(k, total))
             return total
 
         entries = block.log_sum_exp + self._first
@@ -169,6 +163,13 @@ class _Softmax:
     def _powers(self, scores: Matrix, largest: Matrix) -> Matrix:
         k = self._k
         return k.coop_per_element(scores, lambda row, column, one, top: power(k, one - top), largest)
+
+
+def _factor(k: Kernel, weights: Matrix, dtype: str, *, rounds: bool) -> Matrix:
+    """Makes weights factors. Unless the conversion `rounds` to nearest, they are rounded before, and it is exact."""
+    if not rounds:
+        weights = k.coop_per_element(weights, lambda row, column, weight: rounded(k, weight, dtype))
+    return k.coop_convert_use(weights, "a", COMPONENTS[dtype])
 
 
 class _Kept:

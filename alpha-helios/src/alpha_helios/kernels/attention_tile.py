@@ -18,6 +18,8 @@ from alpha_helios.spirv.types import f32, i32, i64, vector
 from alpha_helios.spirv.value import Number, Value
 
 __all__ = [
+    "LEAST",
+    "LN2",
     "LOG2_E",
     "TILES",
     "Dropout",
@@ -34,6 +36,9 @@ __all__ = [
 ]
 
 LOG2_E = 1.4426950408889634
+LN2 = 0.6931471805599453
+LEAST = -3.4028234663852886e38
+"""Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
 _LEAST_POWER = -126.0
 
 

@@ -13,6 +13,8 @@ from alpha_helios.vulkan.constants import (
     API_1_3,
     COMPONENT_TYPES,
     DEVICE_KINDS,
+    INDEPENDENCE_32_BITS,
+    INDEPENDENCE_ALL,
     MEMORY_HEAP_DEVICE_LOCAL,
     SCOPES,
     SHADER_STAGE_COMPUTE,
@@ -112,7 +114,7 @@ def _probe(instance: Instance, handle: Any) -> DeviceInfo:
     if eleven.subgroupSupportedStages & SHADER_STAGE_COMPUTE:
         operations = eleven.subgroupSupportedOperations
         features |= {name for bit, name in SUBGROUP_OPERATIONS.items() if operations & bit}
-    features |= {name for name in FLOAT_CONTROLS if getattr(twelve, name)}
+    features |= {name for name in FLOAT_CONTROLS if getattr(twelve, name) and _stands_alone(name, twelve)}
     size = eleven.subgroupSize
     sizes = (size, size)
     if control is not None and "subgroupSizeControl" in features:
@@ -139,6 +141,15 @@ def _probe(instance: Instance, handle: Any) -> DeviceInfo:
         flexible_reserved_shared_memory=flexible.cooperativeMatrixWorkgroupScopeReservedSharedMemory,
         flexible_max_workgroup=flexible.cooperativeMatrixWorkgroupScopeMaxWorkgroupSize,
     )
+
+
+def _stands_alone(control: str, properties: Any) -> bool:
+    """Whether a kernel may demand it for floats of one size, and nothing for those of others."""
+    if "SignedZero" in control:
+        return True
+    name = "denormBehaviorIndependence" if "Denorm" in control else "roundingModeIndependence"
+    independence = getattr(properties, name)
+    return independence == INDEPENDENCE_ALL or (independence == INDEPENDENCE_32_BITS and control.endswith("32"))
 
 
 def _info(instance: Instance, handle: Any, properties: Any, extensions: frozenset[str]) -> DeviceInfo:
