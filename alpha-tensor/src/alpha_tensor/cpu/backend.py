@@ -53,8 +53,8 @@ class Cpu(CpuOps):
         """Takes this machine's processor and threads unless told otherwise; `progress` hears of long compilations."""
         super().__init__()
         self.target = target or host_target()
-        self.jit = Jit(self.target, cache or FileCache("kernels"), progress)
         self.threads = threads or default_threads()
+        self.jit = Jit(self.target, cache or FileCache("kernels"), progress, processors=self.threads)
         self.lanes = min(self.threads, _MOST_LANES)
         self.chunk = 0
         self.matmul_dtype = DType.f32

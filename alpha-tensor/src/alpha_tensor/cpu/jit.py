@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -15,6 +14,8 @@ import llvmlite.binding as llvm
 
 from alpha_core.file_cache import FileCache
 from alpha_core.recording.launch import KernelSpec
+from alpha_tensor.cpu.build import build
+from alpha_tensor.cpu.emit import target_machine
 from alpha_tensor.cpu.kernel import Kernel
 from alpha_tensor.cpu.target import Target
 
@@ -26,13 +27,17 @@ Progress = Callable[[str], None]
 class Jit:
     """Turns kernel specs into addresses of native functions."""
 
-    def __init__(self, target: Target, cache: FileCache, progress: Progress | None = None) -> None:
+    def __init__(
+        self, target: Target, cache: FileCache, progress: Progress | None = None, *, processors: int = 1
+    ) -> None:
+        """Compiles on so many processors."""
         self.target = target
+        self._processors = processors
         self._cache = cache
         self._progress = progress
         self._addresses: dict[KernelSpec, int] = {}
         self._loaded: list[Any] = []  # resource trackers, which keep the code in memory
-        self._lljit = llvm.create_lljit_compiler(self._machine())
+        self._lljit = llvm.create_lljit_compiler(target_machine(target.cpu, target.features))
         self._fingerprint = _digest(_source_digest(), llvmlite.__version__, str(attrs.astuple(target)))
         self._lock = Lock()
         self.compiled = 0
@@ -45,7 +50,7 @@ class Jit:
         return self._addresses[spec]
 
     def prepare(self, specs: Iterable[KernelSpec]) -> None:
-        """Loads or compiles many kernels at once, on two threads: LLVM works outside of Python's lock."""
+        """Loads or compiles many kernels at once."""
         missing = [spec for spec in dict.fromkeys(specs) if spec not in self._addresses]
         if not missing:
             return
@@ -58,12 +63,10 @@ class Jit:
             if len(absent) > 3 and self._progress is not None:
                 self._progress(f"compiling {len(absent)} kernels for this processor, once ...")
             if absent:
-                # Large modules first, so that the last one does not run alone.
-                built = sorted(((self._module(spec), spec) for spec in absent), key=lambda item: -len(item[0]))
-                with ThreadPoolExecutor(2) as pool:
-                    for (_, spec), code in zip(built, pool.map(self._compile, [ir for ir, _ in built]), strict=True):
-                        objects[spec] = code
-                        self._cache.write(keys[spec], code)
+                texts = [self._module(spec) for spec in absent]
+                for spec, code in zip(absent, build(texts, self.target, self._processors), strict=True):
+                    objects[spec] = code
+                    self._cache.write(keys[spec], code)
                 self.compiled += len(absent)
             for spec in missing:
                 self._addresses[spec] = self._load(keys[spec], objects[spec])
@@ -81,20 +84,6 @@ class Jit:
         spec.build(kernel, **dict(spec.parameters))
         kernel.return_()
         return str(kernel.module)
-
-    def _compile(self, text: str) -> bytes:
-        with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
-            machine = self._machine()
-            options = llvm.create_pipeline_tuning_options(speed_level=2)
-            # Kernels say themselves what is a vector and what is unrolled.
-            options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
-            builder = llvm.create_pass_builder(machine, options)
-            builder.getModulePassManager().run(module, builder)
-            return bytes(machine.emit_object(module))
-
-    def _machine(self) -> Any:
-        target = llvm.Target.from_default_triple()
-        return target.create_target_machine(cpu=self.target.cpu, features=self.target.features, opt=3, reloc="pic")
 
     def _load(self, key: str, code: bytes) -> int:
         library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol("kernel")

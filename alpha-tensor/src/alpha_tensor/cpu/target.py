@@ -10,6 +10,7 @@ import llvmlite.binding as llvm
 
 from alpha_core.errors import UsageError
 from alpha_core.suggest import did_you_mean
+from alpha_tensor.cpu.emit import initialize
 
 __all__ = ["LEVELS", "Target", "host_target"]
 
@@ -65,8 +66,7 @@ def host_target() -> Target:
 
     Raises `UsageError` if the variable names another level, or one that the processor does not have.
     """
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
+    initialize()
     able = _host_level()
     wanted = os.environ.get("ALPHA_CPU_FEATURES") or able
     if wanted not in LEVELS:
