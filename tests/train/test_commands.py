@@ -98,7 +98,7 @@ def test_train_evaluate_and_sample(alpha: Alpha, tmp_path: Path) -> None:
 def test_a_signal_ends_the_step_writes_a_checkpoint_and_says_how_to_resume(
     sent: signal.Signals, code: int, name: str, alpha: Alpha, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    settings = [*SMALL, "--iters=400", "--dropout=0.1", "--accum-steps=2", "--sample-interval=0", "--eval-interval=100"]
+    settings = [*SMALL, "--iters=150", "--dropout=0.1", "--accum-steps=2", "--sample-interval=0", "--eval-interval=100"]
     process = subprocess.Popen(
         [ALPHA, "train", *settings],
         cwd=tmp_path,
@@ -121,7 +121,7 @@ def test_a_signal_ends_the_step_writes_a_checkpoint_and_says_how_to_resume(
     assert f"stopped by {name} after step" in output
     assert f"resume with: alpha train --resume={folder.name}" in output
     assert (folder / f"checkpoint-{stopped_at}.alph").exists()
-    assert stopped_at < 400
+    assert stopped_at < 150
 
     resumed = alpha("train", f"--resume={folder.name}")
     assert resumed.returncode == 0, resumed.stderr

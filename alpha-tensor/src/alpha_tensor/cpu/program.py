@@ -101,12 +101,13 @@ class CpuProgram(Program):
             lane[:, INPUT.index("address")] = [array.ctypes.data for array in arrays]
         if not self._is_split:
             memory.lanes[0, LANE.index("chunks")] = times
-        tracer = self._backend.tracer
-        spans = memory.spans(times) if tracer is not None else []
+        traces = self._backend.traces
+        tables = memory.spans(times) if traces is not None else []
         memory.job[JOB.index("threads")] = self._backend.threads
         self._backend.team.run(memory.job)
-        if tracer is not None:
-            tracer.extend(self._read_spans(memory, spans, times))
+        if traces is not None:
+            offset = time.perf_counter() - time.clock_gettime(time.CLOCK_MONOTONIC)
+            traces.append(lambda: _spans(tables, offset))
             memory.forget_spans()
         return list(self._step.outputs)
 
@@ -166,24 +167,6 @@ class CpuProgram(Program):
             row[INPUT.index("stride")] = tensor.nbytes if self._is_split else 0
         return table
 
-    def _read_spans(self, memory: "_Memory", spans: "Sequence[tuple[str, _Calls, Table]]", times: int) -> list[Span]:
-        offset = time.perf_counter() - time.clock_gettime(time.CLOCK_MONOTONIC)
-        found = []
-        for track, calls, table in spans:
-            for index, (start, stop) in enumerate(table.reshape(-1, SPAN_SLOTS)):
-                launch = calls.launches[index % max(1, calls.count)]
-                found.append(
-                    Span(
-                        name=launch.spec.name,
-                        track=track,
-                        start=float(start) * 1e-9 + offset,
-                        duration=float(stop - start) * 1e-9,
-                        flops=int(launch.flops),
-                        bytes=launch.nbytes,
-                    )
-                )
-        return found
-
 
 class _Memory:
     """The tables of a program, and what they point to."""
@@ -241,6 +224,25 @@ class _Memory:
     def forget_spans(self) -> None:
         self.job[[JOB.index("before_spans"), JOB.index("after_spans")]] = 0
         self.lanes[:, LANE.index("spans")] = 0
+
+
+def _spans(tables: Sequence[tuple[str, _Calls, Table]], offset: float) -> list[Span]:
+    """Reads the times of a run; `offset` seconds lie between its clock and `time.perf_counter`."""
+    found = []
+    for track, calls, table in tables:
+        for index, (start, stop) in enumerate(table.reshape(-1, SPAN_SLOTS)):
+            launch = calls.launches[index % max(1, calls.count)]
+            found.append(
+                Span(
+                    name=launch.spec.name,
+                    track=track,
+                    start=float(start) * 1e-9 + offset,
+                    duration=float(stop - start) * 1e-9,
+                    flops=int(launch.flops),
+                    bytes=launch.nbytes,
+                )
+            )
+    return found
 
 
 def _without(launch: Launch, placed: Mapping[int, int]) -> Launch:
