@@ -11,8 +11,11 @@ pytest.importorskip("llvmlite")
 from tests.model.steps import TrainingStep, make_batch, make_model
 
 from alpha_core.config import TrainConfig
+from alpha_core.recording.launch import KernelSpec
 from alpha_core.tensor import Tensor
 from alpha_tensor.cpu.backend import Cpu
+from alpha_tensor.cpu.kernel import Kernel
+from alpha_tensor.cpu.llvm.types import f32
 from alpha_train.data import Batch
 from alpha_train.optimizers.adamw import AdamW
 from alpha_train.trainer import Trainer
@@ -61,6 +64,51 @@ def test_threads_do_not_change_a_run() -> None:
         backend.close()
     assert found[0][0][-1] < found[0][0][0]
     assert all(one == found[0] for one in found[1:])
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_threads_that_help_do_not_change_losses_and_gradients(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five lanes of unequal length, so that threads are done at different times."""
+    found = []
+    for helping in (False, True):
+        monkeypatch.setattr(Cpu, "helping", helping)
+        backend = make_cpu(threads, lanes=5)
+        results = [TrainingStep.of(backend, make_model("everything", n_layer=1)).recorded(make_batch(7), times=20)]
+        found.append([bits(one) for one in results])
+        backend.close()
+    assert found[0] == found[1]
+
+
+def test_a_thread_that_is_done_helps_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three chunks in two lanes: while the last one is worked on, the other thread has nothing left to do."""
+
+    def note(k: Kernel) -> None:
+        """out[0] = in how many parts it is computed; takes about 0.2 ms."""
+        out, x = k.pointer(), k.pointer()
+        with k.range_(0, 10_000):
+            k.pause()
+        with k.if_(k.part == 0):
+            out[0] = k.convert(k.parts, f32) + x[0]
+
+    def counted(helping: bool) -> float:
+        monkeypatch.setattr(Cpu, "helping", helping)
+        backend = make_cpu(2, lanes=2, chunk=1)
+        total, batch = backend.zeros((1,)), np.zeros((3, 1), np.float32)
+
+        def step(x: Tensor) -> list[Tensor]:
+            for _ in range(100):
+                parts = backend.empty((1,))
+                backend.launch(KernelSpec.of(note), writes=[parts], reads=[x])
+                backend.add_into(total, parts)
+            return []
+
+        backend.record(step, [batch], name="noted", additive=True)(batch)
+        found = float(backend.download(total)[0])
+        backend.close()
+        return found
+
+    assert counted(helping=False) == 300
+    assert 300 < counted(helping=True) <= 400
 
 
 def test_threads_do_not_change_programs_that_are_not_split() -> None:

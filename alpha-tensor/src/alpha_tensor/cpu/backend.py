@@ -21,7 +21,7 @@ from alpha_tensor.cpu.ops import CpuOps
 from alpha_tensor.cpu.program import CpuProgram
 from alpha_tensor.cpu.split import Split, choose_split
 from alpha_tensor.cpu.target import Target, host_target
-from alpha_tensor.cpu.team import Team, default_threads
+from alpha_tensor.cpu.team import Team, default_threads, processors
 
 __all__ = ["Cpu"]
 
@@ -61,6 +61,12 @@ class Cpu(CpuOps):
         self.traces: list[Callable[[], Sequence[Span]]] | None = None
         """What reads the times of each run, later: that takes as long as a small step."""
         self.team = Team(self.jit, self.threads)
+        self._processors = processors()
+
+    @property
+    def helping(self) -> bool:
+        """Whether a thread that is done helps another; with more threads than processors it would be waited for."""
+        return self.threads <= self._processors
 
     @property
     def description(self) -> str:

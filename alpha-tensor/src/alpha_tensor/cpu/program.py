@@ -104,6 +104,7 @@ class CpuProgram(Program):
         traces = self._backend.traces
         tables = memory.spans(times) if traces is not None else []
         memory.job[JOB.index("threads")] = self._backend.threads
+        memory.job[JOB.index("helping")] = self._backend.helping
         self._backend.team.run(memory.job)
         if traces is not None:
             offset = time.perf_counter() - time.clock_gettime(time.CLOCK_MONOTONIC)
@@ -178,7 +179,9 @@ class _Memory:
             *(before, bodies, after, inputs),
             *(split, kept),
         )
-        self._barriers = np.zeros((len(bodies) + 1, 2 * ALIGNMENT // 8), np.int64)  # each on a cache line of its own
+        words = 2 * ALIGNMENT // 8  # on cache lines of their own
+        self._barriers = np.zeros((len(bodies) + 1, words), np.int64)
+        self._help = np.zeros((len(bodies), words), np.int64)
         self.lanes = np.zeros((len(bodies), len(LANE)), np.int64)
         first = [0, *accumulate(split.chunks)]
         for index, (calls, table) in enumerate(zip(bodies, inputs, strict=True)):
@@ -190,6 +193,7 @@ class _Memory:
                 "inputs": table.ctypes.data,
                 "input_count": len(table),
                 "barrier": self._barriers[index].ctypes.data,
+                "help": self._help[index].ctypes.data,
                 "spans": 0,
             }
             self.lanes[index] = [row[name] for name in LANE]
@@ -204,6 +208,7 @@ class _Memory:
             "lane_count": len(bodies),
             "barrier": self._barriers[-1].ctypes.data,
             "threads": 1,
+            "helping": 0,
         }
         self.job = np.array([job[name] for name in JOB], np.int64)
 

@@ -15,7 +15,7 @@ from alpha_core.recording.launch import KernelSpec
 from alpha_tensor.cpu.jit import Jit
 from alpha_tensor.cpu.kernels.walk import TEAM, post, serve
 
-__all__ = ["Team", "default_threads"]
+__all__ = ["Team", "default_threads", "processors"]
 
 _MAXIMUM = 1024
 _SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
@@ -122,13 +122,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def default_threads() -> int:
-    """Returns `ALPHA_THREADS`, or the processors that this process may use: by its affinity mask, its control group's
-    share of time, and one for each core where cores run two threads. Raises `UsageError`."""
+    """Returns `ALPHA_THREADS`, or the processors that this process may use. Raises `UsageError`."""
     wanted = os.environ.get("ALPHA_THREADS")
     if wanted:
         if not wanted.isdecimal() or not 1 <= int(wanted) <= _MAXIMUM:
             raise UsageError(f"`ALPHA_THREADS` is `{wanted}`; a number of threads from 1 to {_MAXIMUM} is needed")
         return int(wanted)
+    return processors()
+
+
+def processors() -> int:
+    """Returns how many processors this process may use: by its affinity mask and its control group's share of time, and
+    one for each core where cores run two threads."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     return max(1, min(_cores(allowed), _quota() or _MAXIMUM))
 

@@ -23,15 +23,25 @@ CALL_SLOTS = 2
 """A call: the address of the kernel, the address of its arguments."""
 JOB = (
     *("before", "before_count", "before_spans", "after", "after_count", "after_spans"),
-    *("lanes", "lane_count", "barrier", "threads"),
+    *("lanes", "lane_count", "barrier", "threads", "helping"),
 )
-LANE = ("calls", "call_count", "first_chunk", "chunks", "inputs", "input_count", "barrier", "spans")
-"""`spans` is 0, or where the times of the calls go."""
+"""`helping` is 1 if threads that have nothing left to do shall help with a lane of another."""
+LANE = ("calls", "call_count", "first_chunk", "chunks", "inputs", "input_count", "barrier", "help", "spans")
+"""`spans` is 0, or where the times of the calls go; `help` the address of the words by which a lane is helped with."""
+HELP = ("announced", "joined", "done")
+"""Words of a lane that one thread works on.
+
+`announced`: the call that it shares with others, as 1024 times its number in the lane, from 1, plus the number of
+threads; or that there will be none. `joined`: how many have come to help. `done`: how many are through with that call.
+"""
 INPUT = ("lane_address", "address", "chunk_bytes", "stride")
 """An input's place in the lane and in the whole batch; `stride` is what lies between two chunks there, in bytes."""
 TEAM = ("generation", "job", "threads", "pending", "stop", "mutex", "condition")
 SPAN_SLOTS = 2
 """The start and the end of a call, in nanoseconds of the monotonic clock."""
+
+_THREADS = 1024  # more than there can be
+_OVER = -1
 
 _SPINS = 4000  # some 100 microseconds: longer than Python takes between two programs of a step
 
@@ -118,31 +128,102 @@ class _Table:
 
 def _work(k: "Kernel") -> Function:
     """Builds `work(job, me)`: one thread's part of a job."""
-    walk = _walk(k)
+    walk, lead, helped = _walk(k), _lead(k), _help(k)
     f = k.module.function("work", None, [pointer, i64])
     job, me = _Table(Pointer(f.parameters[0], i64), JOB), f.parameters[1]
     threads, lanes = job["threads"], job["lane_count"]
     barrier, nothing = job["barrier"], f.constant(i64, 0)
     times = f.select(me == 0, job["before_spans"], nothing)
     f.call(walk, job["before"], job["before_count"], me, threads, barrier, times)
-    # With T threads and L < T lanes, thread t belongs to lane t % L; else lane l belongs to thread l % T.
-    shared = threads > lanes
-    stride = f.select(shared, lanes, threads)
-    part = f.select(shared, me // lanes, nothing)
-    with f.range_(f.select(shared, me % lanes, me), lanes, f.select(shared, lanes, threads)) as index:
-        parts = f.select(shared, (threads - index + stride - 1) // stride, f.constant(i64, 1))
-        lane = _Table(Pointer(f.to_pointer(job["lanes"]), i64) + index * len(LANE), LANE)
-        with f.range_(0, lane["chunks"]) as chunk:
-            with f.if_(part == 0):
-                _copy_inputs(f, lane, lane["first_chunk"] + chunk)
-            _barrier(f, lane["barrier"], parts)
-            spans = lane["spans"]
-            offset = chunk * lane["call_count"] * (SPAN_SLOTS * 8)
-            place = f.select((spans == 0) | (part != 0), nothing, spans + offset)
-            f.call(walk, lane["calls"], lane["call_count"], part, parts, lane["barrier"], place)
+    with f.if_else(threads > lanes) as branch:
+        with branch.then:  # thread t belongs to lane t % L
+            _in_team(f, walk, job, me)
+        with branch.otherwise:  # lane l belongs to thread l % T
+            with f.range_(me, lanes, threads) as index:
+                f.call(lead, _lane(f, job, index).address)
+            with f.if_(job["helping"] != 0), f.range_(1, lanes) as distance:
+                f.call(helped, _lane(f, job, (me + distance) % lanes).address)
     _barrier(f, barrier, threads)
+    with f.range_(me, lanes, threads) as index:  # nobody helps any more
+        words = _Table(Pointer(f.to_pointer(_Table(_lane(f, job, index), LANE)["help"]), i64), HELP)
+        for word in HELP:
+            f.atomic_store(words.at(word), 0)
     times = f.select(me == 0, job["after_spans"], nothing)
     f.call(walk, job["after"], job["after_count"], me, threads, barrier, times)
+    f.return_()
+    return f
+
+
+def _lane(f: Function, job: _Table, index: Value) -> Pointer:
+    return Pointer(f.to_pointer(job["lanes"]), i64) + index * len(LANE)
+
+
+def _in_team(f: Function, walk: Function, job: _Table, me: Value) -> None:
+    """Works on a lane together with the other threads that belong to it."""
+    threads, lanes = job["threads"], job["lane_count"]
+    index, part = me % lanes, me // lanes
+    parts = (threads - index + lanes - 1) // lanes
+    lane = _Table(_lane(f, job, index), LANE)
+    with f.range_(0, lane["chunks"]) as chunk:
+        with f.if_(part == 0):
+            _copy_inputs(f, lane, lane["first_chunk"] + chunk)
+        _barrier(f, lane["barrier"], parts)
+        place = f.select(part == 0, _spans_of(f, lane, chunk), f.constant(i64, 0))
+        f.call(walk, lane["calls"], lane["call_count"], part, parts, lane["barrier"], place)
+
+
+def _spans_of(f: Function, lane: _Table, chunk: Value) -> Value:
+    """Where the times of a chunk's calls go, or 0."""
+    spans = lane["spans"]
+    return f.select(spans == 0, spans, spans + chunk * lane["call_count"] * (SPAN_SLOTS * 8))
+
+
+def _lead(k: "Kernel") -> Function:
+    """Builds `lead(lane)`: every call of every chunk, in order; before each one it looks who has come to help."""
+    f = k.module.function("lead", None, [pointer])
+    lane = _Table(Pointer(f.parameters[0], i64), LANE)
+    words = _Table(Pointer(f.to_pointer(lane["help"]), i64), HELP)
+    calls, count = Pointer(f.to_pointer(lane["calls"]), i64), lane["call_count"]
+    with f.range_(0, lane["chunks"]) as chunk:
+        _copy_inputs(f, lane, lane["first_chunk"] + chunk)
+        spans = _spans_of(f, lane, chunk)
+        with f.range_(0, count) as index:
+            with f.if_(spans != 0):
+                _stamp(f, spans + index * (SPAN_SLOTS * 8))
+            helpers = f.atomic_load(words.at("joined"))
+            with f.if_(helpers > 0):
+                f.atomic_store(words.at("done"), 0)
+                f.atomic_store(words.at("announced"), (chunk * count + index + 1) * _THREADS + (helpers + 1))
+            call = calls + index * CALL_SLOTS
+            f.call_pointer(f.to_pointer(call[0]), None, f.to_pointer(call[1]), f.constant(i64, 0), helpers + 1)
+            with f.if_(helpers > 0):
+                _await(f, lambda: f.atomic_load(words.at("done")) == helpers)
+            with f.if_(spans != 0):
+                _stamp(f, spans + (index * (SPAN_SLOTS * 8) + 8))
+    f.atomic_store(words.at("announced"), _OVER)
+    f.return_()
+    return f
+
+
+def _help(k: "Kernel") -> Function:
+    """Builds `help(lane)`: takes part in the calls of a lane until there is none any more."""
+    f = k.module.function("help", None, [pointer])
+    lane = _Table(Pointer(f.parameters[0], i64), LANE)
+    words = _Table(Pointer(f.to_pointer(lane["help"]), i64), HELP)
+    calls, count = Pointer(f.to_pointer(lane["calls"]), i64), lane["call_count"]
+    announced = words.at("announced")
+    seen = f.variable(f.atomic_load(announced))
+    with f.if_(seen.value != _OVER):
+        part = f.atomic_add(words.at("joined"), 1) + 1
+        with f.while_(lambda: seen.value != _OVER):
+            _await(f, lambda: f.atomic_load(announced) != seen.value)
+            seen.value = f.atomic_load(announced)
+            parts = seen.value % _THREADS
+            # Who has joined after the call was announced takes part in the next one.
+            with f.if_((seen.value != _OVER) & (part < parts)):
+                call = calls + (seen.value // _THREADS - 1) % count * CALL_SLOTS
+                f.call_pointer(f.to_pointer(call[0]), None, f.to_pointer(call[1]), part, parts)
+                f.atomic_add(words.at("done"), 1)
     f.return_()
     return f
 
