@@ -58,11 +58,13 @@ def rounded(helios: Helios, arrays: Sequence[Array]) -> list[Array]:
     return [helios.download(stored(helios, array)) for array in arrays]
 
 
-def forced(helios: Helios, monkeypatch: pytest.MonkeyPatch, subgroups: int, high: int, columns: int) -> MatrixBlocks:
-    """Has every call take one tile, and round weights as devices need it that cannot be told how."""
+def forced(
+    helios: Helios, monkeypatch: pytest.MonkeyPatch, subgroups: int, high: int, columns: int, nearest: bool = False
+) -> MatrixBlocks:
+    """Has every call take one tile."""
     dtype = helios.matmul_dtype.value
     tile = PanelTile(fragments(helios.info, dtype)[0], helios.info.subgroup_size, subgroups, high, columns)
-    way = MatrixBlocks(tile, dtype, unrolled=False, in_place=True)
+    way = MatrixBlocks(tile, dtype, unrolled=False, in_place=True, nearest=nearest)
     monkeypatch.setattr(attention_ops, "ways", lambda info, dtype, call, part: [way])
     return way
 
@@ -131,6 +133,17 @@ def test_dropout_drops_the_elements_of_the_reference(short: Helios) -> None:
     want, _ = exact(setup, arrays)
     np.testing.assert_array_equal(weights == 0, want == 0)
     assert (want[:, :, :, :37] == 0).any()
+
+
+def test_a_device_can_round_weights_itself(short: Helios, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "shaderRoundingModeRTEFloat16" not in short.info.features:
+        pytest.skip("needs a Vulkan device with cooperative matrices that can be told how to round to f16")
+    short.set_matmul_dtype(DType.f16)
+    forced(short, monkeypatch, 1, 1, fragments(short.info, "f16")[0].n, nearest=True)
+    setup = Setup(1, 2, 70, 75, 16, rate=0.25)
+    arrays = setup.draw()
+    got = attended(short, setup, [stored(short, array) for array in arrays])
+    assert_near(got, exact(setup, rounded(short, arrays)), BOUND[DType.f16])
 
 
 def test_the_future_has_no_influence(short: Helios) -> None:

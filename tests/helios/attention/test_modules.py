@@ -215,7 +215,8 @@ def test_weights_are_rounded_by_the_device_where_it_can_be_told_how() -> None:
         (DType.bf16, NULL_GPU.features, False),
     ):
         info, call = attrs.evolve(NULL_GPU, features=features), _call(4, 100, 64)
-        first = ways(info, dtype, call, FORWARD)[0]
+        first, software = (ways(one, dtype, call, FORWARD)[0] for one in (info, attrs.evolve(info, kind="cpu")))
         assert isinstance(first, MatrixBlocks)
-        assert first.nearest is nearest
+        assert isinstance(software, MatrixBlocks)
+        assert (first.nearest, software.nearest) == (nearest, False)
         assert (able in build_kernel(first.spec(FORWARD, call, 8, out=dtype.value)).requirements) is nearest
