@@ -1,13 +1,14 @@
 """Builds the documentation as a site, in a clean environment with the dependency group `docs`.
 
     .venv/bin/python tools/build_site.py                 into the folder `site`
-    .venv/bin/python tools/build_site.py --check         only to see that it can be built
+    .venv/bin/python tools/build_site.py --check         only to see that it can be built, where this Python can
 
 Warnings are errors: a link that leads nowhere, a page that the navigation lacks. All that is installed for it must be
 among the exact versions in the root `pyproject.toml`.
 """
 
 import json
+import platform
 import shutil
 import sys
 import tempfile
@@ -27,12 +28,18 @@ print(json.dumps({found.name.lower().replace("_", "-"): found.version for found 
 """
 
 
+class UnsupportedError(CheckError):
+    """This Python cannot build the site."""
+
+
 def build(folder: Path) -> Path:
     """Builds the site below `folder` and returns its place. Raises `CheckError` for any warning."""
     workspace = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     pins = set(workspace["tool"]["uv"]["constraint-dependencies"])
     house = Wheelhouse(folder)
     commands = house.install("site", *workspace["dependency-groups"]["docs"])
+    if not (commands / "mkdocs").exists():  # the requirements say for which versions of Python they are
+        raise UnsupportedError(f"what builds the site is for newer versions of Python than {platform.python_version()}")
     installed = json.loads(house.run(commands / "python", "-c", _INSTALLED))
     missing = sorted({f"{name}=={version}" for name, version in installed.items()} - pins)
     if missing:
@@ -43,14 +50,18 @@ def build(folder: Path) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
+    checking = arguments == ["--check"]
     with tempfile.TemporaryDirectory() as folder:
         try:
             site = build(Path(folder))
+        except UnsupportedError as error:
+            print(f"not built: {error}", file=sys.stderr)
+            return 0 if checking else 1
         except CheckError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
         pages = len(list(site.rglob("*.html")))
-        if arguments != ["--check"]:
+        if not checking:
             shutil.rmtree(_SITE, ignore_errors=True)
             shutil.move(site, _SITE)
             print(f"{pages} pages: {_SITE / 'index.html'}")
