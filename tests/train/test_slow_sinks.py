@@ -66,6 +66,6 @@ def test_a_sink_that_sleeps_a_second_per_call_does_not_slow_a_step(
     usual = quick_step(without.steps)
     slower = quick_step(with_sink.steps) - usual
     print(f"a step takes {1e3 * usual:.3f} ms, and with the sink {1e6 * slower:+.0f} us")
-    assert slower < 0.005  # seconds, of a sink that takes one
+    assert slower < 0.05  # seconds, of a sink that takes one; beside other tests a step may take twice its time
     assert max(taken) < STEPS / 2
     assert [event.kind for event in told] == ["sink_slow", "sink_unfinished"] * 2
