@@ -4,8 +4,9 @@ Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"; Dao et
 """
 
 from functools import reduce
+from typing import Unpack
 
-from alpha_helios.kernels.attention_block import QueryBlock
+from alpha_helios.kernels.attention_block import Given, QueryBlock
 from alpha_helios.kernels.attention_tile import LEAST, LN2, TILES, Stage, Weights, mix, power, products, store
 from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.kernels.teams import Team
@@ -21,13 +22,7 @@ def attention(
     tile: str,
     width: int,
     lanes: int,
-    out: str,
-    query: str,
-    key: str,
-    value: str,
-    soft_cap: bool,
-    dropout: bool,
-    whole: bool,
+    **given: Unpack[Given],
 ) -> None:
     """Writes out (B, H, Tq, D) and log_sum_exp (B, H, Tq); reads query, key, value, and for dropout step and rows.
 
@@ -39,17 +34,7 @@ def attention(
     next to the multipliers. Keys and values are read from memory one block ahead.
     """
     shape = TILES[tile]
-    block = QueryBlock.of(
-        k,
-        shape.rows,
-        out=out,
-        query=query,
-        key=key,
-        value=value,
-        soft_cap=soft_cap,
-        dropout=dropout,
-        whole=whole,
-    )
+    block = QueryBlock.of(k, shape.rows, given)
     scores, drops, first = block.scores, block.drops, block.first
     older, last = block.older, block.keys - 1
     y, x = k.local_index // shape.across, k.local_index % shape.across

@@ -1,5 +1,7 @@
 """What the kernels of attention are given: a block of queries, which a workgroup has, and what it attends to."""
 
+from typing import TypedDict
+
 import attrs
 
 from alpha_helios.grid import linear_group
@@ -10,7 +12,20 @@ from alpha_helios.spirv.place import Pointer
 from alpha_helios.spirv.types import i32, i64
 from alpha_helios.spirv.value import Value
 
-__all__ = ["QueryBlock"]
+__all__ = ["Given", "QueryBlock"]
+
+
+class Given(TypedDict):
+    """The parameters that all of these kernels have: how tensors are stored, and which options there are."""
+
+    out: str
+    query: str
+    key: str
+    value: str
+    soft_cap: bool
+    dropout: bool
+    whole: bool
+    """See `Dropout`."""
 
 
 @attrs.frozen
@@ -33,36 +48,24 @@ class QueryBlock:
     rows: int
 
     @classmethod
-    def of(
-        cls,
-        k: Kernel,
-        rows: int,
-        *,
-        out: str,
-        query: str,
-        key: str,
-        value: str,
-        soft_cap: bool,
-        dropout: bool,
-        whole: bool,
-    ) -> "QueryBlock":
+    def of(cls, k: Kernel, rows: int, given: Given) -> "QueryBlock":
         """Takes all arguments of a kernel whose workgroups have `rows` queries each; see `attention`.
 
         Workgroups beyond the last block end here. The last queries come first: they see the most keys.
         """
-        target, log_sum_exp = elements(k, out), k.pointer()
-        sources = [elements(k, stored, readonly=True) for stored in (query, key, value)]
-        step, sequences = (k.pointer(i32, readonly=True) for _ in range(2)) if dropout else (None, None)
+        target, log_sum_exp = elements(k, given["out"]), k.pointer()
+        sources = [elements(k, stored, readonly=True) for stored in (given["query"], given["key"], given["value"])]
+        step, sequences = (k.pointer(i32, readonly=True) for _ in range(2)) if given["dropout"] else (None, None)
         pairs, heads, queries, keys = (k.integer() for _ in range(4))
         query_heads, key_heads, value_heads, out_heads = (Heads.of(k, one) for one in (*sources, target))
-        scores = Scores.of(k, soft_cap)
+        scores = Scores.of(k, given["soft_cap"])
         blocks = (queries + (rows - 1)) // rows
         index = linear_group(k)
         with k.if_(index >= pairs * blocks):
             k.return_()
         pair, first = index // blocks, (blocks - 1 - index % blocks) * rows
         batch, head = pair // heads, pair % heads
-        drops = Dropout.of(k, whole, sequences, step, batch)
+        drops = Dropout.of(k, given["whole"], sequences, step, batch)
         return cls(
             first,
             queries,

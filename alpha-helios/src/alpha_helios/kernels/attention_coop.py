@@ -5,8 +5,9 @@ See `attention` for the method.
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from typing import Unpack
 
-from alpha_helios.kernels.attention_block import QueryBlock
+from alpha_helios.kernels.attention_block import Given, QueryBlock
 from alpha_helios.kernels.attention_panel import GROUP, WORDS, Factors, Following, Panel, PanelTile, Strip, among
 from alpha_helios.kernels.attention_tile import LEAST, LN2, power
 from alpha_helios.kernels.math import log, reciprocal
@@ -29,13 +30,7 @@ def attention_coop(
     ahead: bool,
     width: int,
     lanes: int,
-    out: str,
-    query: str,
-    key: str,
-    value: str,
-    soft_cap: bool,
-    dropout: bool,
-    whole: bool,
+    **given: Unpack[Given],
 ) -> None:
     """Computes what `attention` does, with the same arguments; `lanes` is 8 or 1.
 
@@ -45,17 +40,7 @@ def attention_coop(
 
     Shared memory limits it: for each score it moves 12 bytes, and each subgroup reads all keys and values.
     """
-    block = QueryBlock.of(
-        k,
-        tile.rows,
-        out=out,
-        query=query,
-        key=key,
-        value=value,
-        soft_cap=soft_cap,
-        dropout=dropout,
-        whole=whole,
-    )
+    block = QueryBlock.of(k, tile.rows, given)
     step_words = tile.columns * tile.pitch(width)
     pool = k.shared(WORDS, tile.words(width, strips=1, kept=0))
     panels = [Panel(k, pool, place * step_words, tile.columns, tile, width, lanes) for place in range(2)]

@@ -7,9 +7,10 @@ for the method; a matrix belongs to a subgroup, and has a size that products of 
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Unpack
 
 from alpha_helios.kernels.access import Elements, rounded
-from alpha_helios.kernels.attention_block import QueryBlock
+from alpha_helios.kernels.attention_block import Given, QueryBlock
 from alpha_helios.kernels.attention_panel import COMPONENTS, WORDS, Factors, Following, Panel, PanelTile
 from alpha_helios.kernels.attention_tile import LEAST, LN2, Rows, Scores, power
 from alpha_helios.kernels.math import log, reciprocal
@@ -31,13 +32,7 @@ def attention_coop2(
     ahead: bool,
     width: int,
     lanes: int,
-    out: str,
-    query: str,
-    key: str,
-    value: str,
-    soft_cap: bool,
-    dropout: bool,
-    whole: bool,
+    **given: Unpack[Given],
 ) -> None:
     """Computes what `attention_coop` does, with the same arguments and grid, on products whose n is their k.
 
@@ -46,17 +41,7 @@ def attention_coop2(
     """
     if nearest:
         k.round_to_nearest(16)
-    block = QueryBlock.of(
-        k,
-        tile.rows,
-        out=out,
-        query=query,
-        key=key,
-        value=value,
-        soft_cap=soft_cap,
-        dropout=dropout,
-        whole=whole,
-    )
+    block = QueryBlock.of(k, tile.rows, given)
     pool = k.shared(WORDS, tile.words(width, strips=0, kept=0))
     step_words = tile.columns * tile.pitch(width)
     panels = [Panel(k, pool, place * step_words, tile.columns, tile, width, lanes) for place in range(2)]
@@ -68,7 +53,7 @@ def attention_coop2(
     met = block.key_rows, block.value_rows
     following = Following(k, panels, met, k.constant(i32, 0), block.keys - 1, dtype, ahead=ahead)
     own = block.first + k.subgroup_id * tile.strip_rows
-    kept = _Kept(k, tile, block, own) if dropout else None
+    kept = _Kept(k, tile, block, own) if given["dropout"] else None
     softmax = [_Softmax(factors, block, own + high * tile.fragment.m) for high in range(tile.high)]
     mixed = factors.sums(width)
 
