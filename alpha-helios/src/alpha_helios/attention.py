@@ -46,7 +46,8 @@ _WORKGROUPS_WANTED = 256
 _LONG = 4
 """Blocks of rows in a sequence: of n the last one sees n times the columns of the first, and half a block in vain."""
 _COLUMNS = 32
-"""Keys, or for their gradients queries, that all subgroups of a workgroup meet at a time."""
+"""Keys, or for their gradients queries, that all subgroups of a workgroup meet at a time. As the code has a passage for
+each, it is fewer on a device that computes on the processor."""
 _MOST_COMPILED = 32
 """Products of matrices in the code for a device that computes on the processor: each takes it half a second."""
 _FEW_COMPILED = 16
@@ -278,8 +279,9 @@ def _on_matrices(
     nearest = dtype == "f16" and "shaderRoundingModeRTEFloat16" in info.features and not info.software
     found: list[MatrixBlocks] = []
     for fragment in fragments(info, dtype):
+        columns = 2 * fragment.n if info.software else max(_COLUMNS, 2 * fragment.n)
         for subgroups, high in sizes:
-            tile = PanelTile(fragment, info.subgroup_size, subgroups, high, max(_COLUMNS, 2 * fragment.n))
+            tile = PanelTile(fragment, info.subgroup_size, subgroups, high, columns)
             way = MatrixBlocks(tile, dtype, not info.software, in_place, nearest=in_place and nearest)
             if in_place and info.software:
                 way = _quickly_compiled(way, width)

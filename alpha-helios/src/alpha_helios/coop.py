@@ -51,6 +51,7 @@ _EFFICIENCY = {
     "32x32x32": 0.15,
     "32x32x16": 0.12,
     "16x64x32": 0.15,
+    "16x16x16": 0.1,
 }
 """What share of that a tile reaches, beside reading shared memory and the second level of cache: estimates."""
 _SCATTERED = 0.97
@@ -65,6 +66,10 @@ its way there takes 8 instructions for 8 numbers, once, and not whenever a subgr
 _MOST_COMPILED = 8
 """Products of matrices in one turn of the loop on a device that computes on the processor, where each is a page of code
 of its own: 8 take 0.3 s to be compiled, 64 take 4 s."""
+_QUICKLY_COMPILED = 2
+"""So many are preferred there."""
+_LARGE = 0.3
+"""What is left of the efficiency of a tile with more."""
 _MEASURED = 2
 """Numbers of parts that are measured for each tile when the device is tuned."""
 
@@ -92,7 +97,9 @@ class CoopTiled(Blocked):
         return tile.rows, tile.columns, tile.depth
 
     def rate(self, info: DeviceInfo) -> float:
-        return _MULTIPLY_ADDS * _EFFICIENCY[self.tile] * (_SCATTERED if self.by_element else 1)
+        rate = _MULTIPLY_ADDS * _EFFICIENCY[self.tile] * (_SCATTERED if self.by_element else 1)
+        compiled = _compiled(COOP_TILES[self.tile], self.fragment)
+        return rate * (_LARGE if info.software and compiled > _QUICKLY_COMPILED else 1)
 
     def spec(self, task: Task, left: Side, right: Side) -> KernelSpec:
         tile, problem = COOP_TILES[self.tile], task.problem
@@ -170,13 +177,17 @@ def _fits(tile: CoopTile, fragment: Fragment, along: tuple[str, str], info: Devi
         return False
     if any(width * tile.depth % (GROUP * invocations) for width in (tile.rows, tile.columns)):
         return False
-    compiled = tile.high * tile.wide * tile.depth // (fragment.m * fragment.n * fragment.k)
     return (
         tile.shared_bytes(along, fragment.m) <= limits.shared_memory
         and invocations <= min(limits.max_workgroup_invocations, limits.max_workgroup_size[0])
         and tile.subgroups <= limits.max_workgroup_subgroups
-        and (compiled <= _MOST_COMPILED or not info.software)
+        and (_compiled(tile, fragment) <= _MOST_COMPILED or not info.software)
     )
+
+
+def _compiled(tile: CoopTile, fragment: Fragment) -> int:
+    """Returns how many products of matrices a turn of the loop has."""
+    return tile.high * tile.wide * tile.depth // (fragment.m * fragment.n * fragment.k)
 
 
 def in_groups(side: Side, matrix: Matrix, dtype: str) -> Side:

@@ -55,6 +55,8 @@ class Tiled(Blocked):
 
     tile: str
     parts: int = 1
+    unrolled: bool = True
+    """Whether the code of its kernel has all steps of a block."""
 
     def __str__(self) -> str:
         return self.tile if self.parts == 1 else f"{self.tile} in {self.parts} parts"
@@ -80,6 +82,7 @@ class Tiled(Blocked):
             lanes=task.lanes,
             ragged=task.problem.length % tile.depth > 0,
             parts=self.parts > 1,
+            unrolled=self.unrolled,
             workgroup=tile.invocations,
         )
 
@@ -174,7 +177,7 @@ def variants(task: Task, info: DeviceInfo) -> list[Variant]:
     ]
     found: list[Variant] = []
     for name in able:
-        divided = [Tiled(name, parts) for parts in divisions(task.problem.length)]
+        divided = [Tiled(name, parts, not info.software) for parts in divisions(task.problem.length)]
         found += sorted(divided, key=lambda variant: variant.cycles(task.problem, info))[:_MEASURED]
     found += [*coop_variants(task, info), *tensor_variants(task, info)]
     found += Streamed.all_of(task, info)

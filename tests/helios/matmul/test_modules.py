@@ -41,6 +41,7 @@ def _specs() -> Iterator[KernelSpec]:
             lanes=lanes,
             ragged=lanes == 1,
             parts=along == "inner",
+            unrolled=lanes == 4,
             workgroup=TILES[tile].invocations,
         )
     for stored, rows, finish in (("f32", 1, FINISHES[3]), ("bf16", 4, FINISHES[1]), ("i8", 16, FINISHES[2])):

@@ -43,9 +43,10 @@ def test_tiles_compute_products_of_every_size(helios: Helios, tile: str) -> None
         st.sampled_from(straddling([shape.columns])),
         flags,
         flags,
+        flags,
     )
-    def check(rows: int, inner: int, columns: int, ta: bool, tb: bool) -> None:
-        _check(helios, Tiled(tile), rows, inner, columns, ta, tb)
+    def check(rows: int, inner: int, columns: int, ta: bool, tb: bool, unrolled: bool) -> None:
+        _check(helios, Tiled(tile, unrolled=unrolled), rows, inner, columns, ta, tb)
 
     check()
 
@@ -126,10 +127,12 @@ def test_extreme_numbers_overflow_and_vanish_as_in_ieee(helios: Helios) -> None:
         assert result[3, 0] == 3
 
 
-def test_tiles_give_the_same_bits(helios: Helios) -> None:
-    a, b = operands(np.random.default_rng(0), 140, 70, 40, False, True)
+@pytest.mark.parametrize("turned", [False, True])
+def test_tiles_give_the_same_bits(helios: Helios, turned: bool) -> None:
+    a, b = operands(np.random.default_rng(0), 140, 70, 40, turned, not turned)
     left, right = helios.upload(a), helios.upload(b)
-    results = {computed(helios, Tiled(tile), left, right, False, True, (140, 40)).tobytes() for tile in TILES}
+    tiles = [Tiled(tile, unrolled=unrolled) for tile in TILES for unrolled in (False, True)]
+    results = {computed(helios, tile, left, right, turned, not turned, (140, 40)).tobytes() for tile in tiles}
     assert len(results) == 1
 
 

@@ -32,13 +32,19 @@ FINISHES = (
 )
 
 
+def _fragment(tile: str, number: int) -> Fragment:
+    """Returns a product that the parts of a tile consist of: the one with a number, or one of 8 by 8."""
+    shape, one = COOP_TILES[tile], FRAGMENTS[number % len(FRAGMENTS)]
+    return one if shape.high % one.m == 0 and shape.wide % one.n == 0 else Fragment(8, 8, 8)
+
+
 def _staged() -> Iterator[KernelSpec]:
     for number, (tile, factor, along) in enumerate(product(COOP_TILES, ("f16", "bf16"), ("inner", "lines"))):
         lanes = (8, 4, 1)[number % 3]
         yield KernelSpec.of(
             gemm_coop,
             tile=tile,
-            fragment=FRAGMENTS[number % len(FRAGMENTS)],
+            fragment=_fragment(tile, number),
             left=Side(("f32", factor)[number % 2], along, lanes, factor, near=lanes > 1),
             right=Side((factor, "i8", "f32")[number % 3], "inner", (1, 8, 4)[number % 3], factor),
             finish=FINISHES[number // 2 % len(FINISHES)],
@@ -102,7 +108,7 @@ def test_shared_memory_is_what_tiles_say(name: str, along: tuple[str, str]) -> N
     spec = KernelSpec.of(
         gemm_coop,
         tile=name,
-        fragment=Fragment(16, 16, 16),
+        fragment=_fragment(name, 0),
         left=sides[0],
         right=sides[1],
         finish=Finish(),

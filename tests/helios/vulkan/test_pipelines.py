@@ -6,9 +6,11 @@ import pytest
 from tests.helios.vulkan.kernels import add_kernel, groups, push
 
 from alpha_core.errors import BackendError
+from alpha_helios.spirv.disassemble import decode
 from alpha_helios.spirv.kernel import Kernel as Builder
+from alpha_helios.vulkan import pipelines
 from alpha_helios.vulkan.null_device import NULL_MINIMUM, NullDevice
-from alpha_helios.vulkan.pipelines import Kernel
+from alpha_helios.vulkan.pipelines import Kernel, with_loops
 
 
 def test_a_kernel_is_compiled_once(device):
@@ -28,6 +30,29 @@ def test_many_kernels_are_compiled_together_and_each_does_its_own(device):
             commands.dispatch(pipeline, push(place, 100), groups(100))
             device.submit(commands)
             assert np.array_equal(np.frombuffer(device.staging.download(place), np.float32), np.arange(100) + amount)
+
+
+def test_a_device_that_computes_on_the_processor_is_asked_to_keep_loops(device, monkeypatch):
+    k = Builder((8, 1, 1))
+    target = k.pointer()
+    for unroll in (None, True, False):
+        with k.range_(0, 4, unroll=unroll) as index:
+            target[index] = 1.0
+    code = k.finish().code
+
+    def wishes(code):
+        return [instruction.operands[2][1] for instruction in decode(code) if instruction.name == "LoopMerge"]
+
+    assert wishes(code) == [0, 1, 2]
+    kept = with_loops(code)
+    assert wishes(kept) == [2, 1, 2]  # `DontUnroll` where nothing was wished
+    changed = [place for place in range(0, len(code), 4) if code[place : place + 4] != kept[place : place + 4]]
+    assert len(changed) == 1
+    assert len(kept) == len(code)
+    asked = []
+    monkeypatch.setattr(pipelines, "with_loops", lambda code: asked.append(code) or with_loops(code))
+    device.prepare([add_kernel(77.0)])
+    assert bool(asked) == device.info.software
 
 
 def test_what_a_device_lacks_is_named_with_the_kernel():

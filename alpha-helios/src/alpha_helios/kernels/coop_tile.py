@@ -79,6 +79,7 @@ COOP_TILES = {
     "32x32x32": CoopTile(32, 32, 32, 2, 2),
     "32x32x16": CoopTile(32, 32, 16, 2, 2),
     "16x64x32": CoopTile(16, 64, 32, 1, 2),
+    "16x16x16": CoopTile(16, 16, 16, 2, 2),
 }
 """By the name that traces and tuning results show."""
 

@@ -13,13 +13,23 @@ __all__ = ["add_parts", "gemm"]
 
 
 def gemm(
-    k: Kernel, *, tile: str, left: Side, right: Side, finish: Finish, lanes: int, ragged: bool, parts: bool
+    k: Kernel,
+    *,
+    tile: str,
+    left: Side,
+    right: Side,
+    finish: Finish,
+    lanes: int,
+    ragged: bool,
+    parts: bool,
+    unrolled: bool,
 ) -> None:
     """out[b, m, n] = sum_k a[b, m, k] b[b, k, n], finished as `finish` says. Sums go from the first step to the last.
 
     Arguments and grid: as `Block` says; a workgroup stores `lanes` neighbours at once (1 or 4).
 
     With `parts` the K steps are shared out, and out is (parts, b, M, N). With `ragged` a sum may end within a block.
+    With `unrolled` the code has all steps of a block, else 4 of them in a loop.
     """
     shape = TILES[tile]
     block = Block(k, shape.rows, shape.columns, left, right, finish, parts=parts)
@@ -29,7 +39,7 @@ def gemm(
         Feed(k, block.b, right, shape, shape.columns, block.column, block.columns, b_stride, stop, ragged=ragged),
     )
     y, x = _position(k, shape)
-    sums = _sums(k, shape, feeds, block.strides, y, x, block.start, stop)
+    sums = _sums(k, shape, feeds, block.strides, y, x, block.start, stop, unrolled=unrolled)
     first = (block.row + y * 4, block.column + x * 4)
     _store(k, shape, block.output, sums, block.above, first, (block.rows, block.columns), lanes)
 
@@ -52,6 +62,8 @@ def _sums(
     x: Value,
     start: Value,
     stop: Value,
+    *,
+    unrolled: bool,
 ) -> list[list[Variable]]:
     """The sums of an invocation: for each of its rows, groups of 4 columns."""
     four = vector(f32, 4)
@@ -81,7 +93,7 @@ def _sums(
         following = step + shape.depth
         with k.if_(following < stop):
             fetch(following)
-        _multiply(k, shape, feeds, current.value, (y, x), sums)
+        _multiply(k, shape, feeds, current.value, (y, x), sums, unrolled=unrolled)
         current.value = 1 - current.value
         with k.if_(following < stop):
             put()
@@ -96,21 +108,38 @@ def _multiply(
     current: Value,
     position: tuple[Value, Value],
     sums: list[list[Variable]],
+    *,
+    unrolled: bool,
 ) -> None:
     """Adds the products of the current one of two blocks, step by step."""
-    totals = [[one.value for one in line] for line in sums]
-    reads = [
-        feed.reader(current * feed.block, place, apart)
-        for feed, place, apart in zip(feeds, position, (shape.down, shape.across), strict=True)
-    ]
-    for step in range(shape.depth):
-        left, right = (read(step) for read in reads)
-        for line in range(shape.high):
-            factor = k.splat(left[line // 4][line % 4], 4)
-            totals[line] = [k.fma(factor, other, total) for other, total in zip(right, totals[line], strict=True)]
-    for variables, results in zip(sums, totals, strict=True):
-        for variable, value in zip(variables, results, strict=True):
-            variable.value = value
+
+    def add(four: Value | int, totals: list[list[Value]]) -> list[list[Value]]:
+        reads = [
+            feed.reader(current * feed.block, four, place, apart)
+            for feed, place, apart in zip(feeds, position, (shape.down, shape.across), strict=True)
+        ]
+        for step in range(4):
+            left, right = (read(step) for read in reads)
+            factors = [k.splat(left[line // 4][line % 4], 4) for line in range(shape.high)]
+            totals = [
+                [k.fma(factor, other, total) for other, total in zip(right, line, strict=True)]
+                for factor, line in zip(factors, totals, strict=True)
+            ]
+        return totals
+
+    def keep(totals: list[list[Value]]) -> None:
+        for variables, results in zip(sums, totals, strict=True):
+            for variable, value in zip(variables, results, strict=True):
+                variable.value = value
+
+    if unrolled:
+        totals = [[one.value for one in line] for line in sums]
+        for four in range(shape.depth // 4):
+            totals = add(four, totals)
+        keep(totals)
+    else:
+        with k.range_(0, shape.depth // 4) as index:
+            keep(add(index, [[one.value for one in line] for line in sums]))
 
 
 def _store(

@@ -181,15 +181,15 @@ class Feed:
                 else:
                     self.shared.store_lane(start + place, part, group.value[lane])
 
-    def reader(self, start: Value, position: Value, apart: int) -> Callable[[int], list[Value]]:
-        """Returns what reads of a step of the block at `start` groups of 4 lines: from `position` on, `apart`."""
-        swapped: dict[int, Value] = {}
+    def reader(self, start: Value, four: Value | int, position: Value, apart: int) -> Callable[[int], list[Value]]:
+        """Returns what reads a step, of the 4 with number `four` of the block at `start`: groups of 4 lines, from
+        `position` on, `apart`."""
+        quarter = self.width // 4
+        swap = four * (32 // self.tile.depth) & quarter - 1 if self.along_inner else 0
+        first = start + (position ^ swap)
 
         def read(step: int) -> list[Value]:
-            swap = step // 4 * (32 // self.tile.depth) % (self.width // 4) if self.along_inner else 0
-            if swap not in swapped:
-                swapped[swap] = start + (position ^ swap)
-            row = step * (self.width // 4)
-            return [self.shared[swapped[swap] + (row + group)] for group in range(0, self.width // 4, apart)]
+            row = four * self.width + step * quarter
+            return [self.shared[first + (row + group)] for group in range(0, quarter, apart)]
 
         return read

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import struct
+from array import array
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,9 +21,12 @@ from alpha_helios.vulkan.features import check_requirements
 from alpha_helios.vulkan.logical_device import LogicalDevice
 from alpha_helios.vulkan.pipeline_cache import PipelineCache
 
-__all__ = ["Kernel", "Pipeline", "Pipelines"]
+__all__ = ["Kernel", "Pipeline", "Pipelines", "with_loops"]
 
 _SPIRV_MAGIC = 0x07230203
+_HEADER_WORDS = 5
+_LOOP_MERGE = 246
+_DEFAULT, _DONT_UNROLL = 0, 2
 
 
 @attrs.frozen(kw_only=True)
@@ -147,10 +151,12 @@ class Pipelines:
         device, vulkan = self._device, self._device.vulkan
         ffi, lib = vulkan.ffi, vulkan.lib
         layout = self._layout(kernel.push_bytes)
-        words = ffi.new("uint32_t[]", len(kernel.words) // 4)
-        ffi.memmove(words, kernel.words, len(kernel.words))
+        # For a processor, compiling a loop that was unrolled takes far longer than it saves.
+        code = with_loops(kernel.words) if device.info.software else kernel.words
+        words = ffi.new("uint32_t[]", len(code) // 4)
+        ffi.memmove(words, code, len(code))
         module, pipeline = ffi.new("VkShaderModule *"), ffi.new("VkPipeline *")
-        info = vulkan.new("VkShaderModuleCreateInfo", codeSize=len(kernel.words), pCode=words)
+        info = vulkan.new("VkShaderModuleCreateInfo", codeSize=len(code), pCode=words)
         what = f"compile kernel `{kernel.name}`"
         device.alive()
         device.check(lib.vkCreateShaderModule(device.handle, info, ffi.NULL, module), what)
@@ -197,6 +203,18 @@ class Pipelines:
     def _destroy(self, pipeline: Pipeline) -> None:
         lib, ffi = self._device.vulkan.lib, self._device.vulkan.ffi
         lib.vkDestroyPipeline(self._device.handle, pipeline.handle, ffi.NULL)
+
+
+def with_loops(code: bytes) -> bytes:
+    """Returns a module with the wish that loops are not unrolled, wherever it leaves that to the driver."""
+    words = array("I", code)
+    at = _HEADER_WORDS
+    while at < len(words):
+        count, number = words[at] >> 16, words[at] & 0xFFFF
+        if number == _LOOP_MERGE and words[at + 3] == _DEFAULT:
+            words[at + 3] = _DONT_UNROLL
+        at += max(count, 1)
+    return words.tobytes()
 
 
 def check_module(kernel: Kernel, max_push_constants: int) -> None:
