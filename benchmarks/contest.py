@@ -15,8 +15,6 @@ from benchmarks.worker import Measurement, Worker, WorkerError
 
 __all__ = ["Contest", "compete"]
 
-_TRIAL_ROUNDS = 2
-
 Open = Callable[[Entrant], Worker]
 """Starts an entrant's worker. Raises `WorkerError` if that is impossible."""
 
@@ -38,6 +36,8 @@ class Contest:
 
     open: Open
     rounds: int = 5
+    trial_rounds: int = 2
+    """Rounds in which the fastest of a group is found, at most `rounds`."""
     seconds: float = 1.5
     """Least time of a turn in a round."""
     tell: Callable[[str], None] = print
@@ -53,7 +53,7 @@ class Contest:
             if len(group) == 1:
                 chosen.append(group[0])
                 continue
-            found = compete(case, group, attrs.evolve(self, rounds=min(self.rounds, _TRIAL_ROUNDS)))
+            found = compete(case, group, attrs.evolve(self, rounds=min(self.rounds, self.trial_rounds)))
             best = min(range(len(group)), key=lambda place: min(found[place].samples, default=math.inf))
             chosen.append(group[best])
             trials += [_trial(result) for result in found]

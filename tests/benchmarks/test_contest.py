@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import attrs
 import pytest
 from benchmarks.case import Case
 from benchmarks.contest import Contest, compete
@@ -53,11 +54,12 @@ def test_work_that_was_not_done_is_no_result(case: Case, contest: Contest) -> No
 
 def test_the_fastest_of_a_group_meets_alpha_and_the_trials_are_kept(case: Case, contest: Contest) -> None:
     group = [fake("peer", sleeps=0.05), fake("peer", sleeps=0.001)]
-    alpha, peer, *trials = contest.hold(case, fake("alpha"), [group])
+    alpha, peer, *trials = attrs.evolve(contest, trial_rounds=1).hold(case, fake("alpha"), [group])
     assert (alpha.implementation, peer.implementation) == ("alpha", "peer")
     assert peer.extra["sleeps"] == 0.001
     assert [trial.suite for trial in trials] == ["train trials"] * 2
     assert len({trial.implementation for trial in trials}) == 2
+    assert [len(result.samples) for result in (alpha, peer, *trials)] == [contest.rounds, contest.rounds, 1, 1]
 
 
 def test_workers_do_not_inherit_what_steers_libraries(

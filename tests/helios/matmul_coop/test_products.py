@@ -30,10 +30,10 @@ def _task(helios: Helios, a: Tensor, b: Tensor, transpose_a: bool, transpose_b: 
     return Task(problem, helios.empty(shape), helios.empty, rounded="f16")
 
 
-def _variant(helios: Helios, task: Task, by_element: bool, parts: int = 1) -> CoopTiled:
-    """Returns the variant of the first tile that the device takes."""
-    found = next(one for one in coop_variants(task, helios.info) if isinstance(one, CoopTiled))
-    return attrs.evolve(found, parts=parts, by_element=by_element)
+def _variant(helios: Helios, task: Task, by_element: bool, parts: int = 1, *, last: bool = False) -> CoopTiled:
+    """Returns the variant of the first tile that the device takes, or the last one, which is small."""
+    found = [one for one in coop_variants(task, helios.info) if isinstance(one, CoopTiled)]
+    return attrs.evolve(found[-1 if last else 0], parts=parts, by_element=by_element)
 
 
 def _computed(helios: Helios, task: Task, variant: Variant) -> Array:
@@ -51,11 +51,13 @@ def _check(
     by_element: bool,
     turned: bool = False,
     parts: int = 1,
+    *,
+    last: bool = False,
 ) -> None:
     left, right = (rounded(x, DType.f16) for x in (a, b))
     expected = exact(left, right, transpose_a, transpose_b)
     task = _task(helios, helios.upload(a), helios.upload(b), transpose_a, transpose_b, expected.shape)
-    result = _computed(helios, task, attrs.evolve(_variant(helios, task, by_element, parts), turned=turned))
+    result = _computed(helios, task, attrs.evolve(_variant(helios, task, by_element, parts, last=last), turned=turned))
     difference = np.abs(result - expected)
     assert (difference <= bound(left, right, transpose_a, transpose_b)).all(), difference.max()
 
@@ -70,10 +72,11 @@ def test_products_of_every_size_are_right(coop: Helios, by_element: bool, turned
         st.sampled_from(straddling([8, 32, 64])),
         flags,
         flags,
+        flags,
     )
-    def check(rows: int, inner: int, columns: int, ta: bool, tb: bool) -> None:
+    def check(rows: int, inner: int, columns: int, ta: bool, tb: bool, last: bool) -> None:
         a, b = operands(np.random.default_rng(rows * 7919 + inner * 31 + columns), rows, inner, columns, ta, tb)
-        _check(coop, a, b, ta, tb, by_element, turned)
+        _check(coop, a, b, ta, tb, by_element, turned, last=last)
 
     check()
 

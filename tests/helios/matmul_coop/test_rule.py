@@ -67,6 +67,15 @@ def test_a_device_without_bf16_multiplies_f16_alone_by_matrices() -> None:
         assert not any(isinstance(one, CoopTiled) for one in _found(info, "bf16")[0])
 
 
+def test_a_processor_that_stands_in_for_a_device_has_few_matrices_to_compile() -> None:
+    shape = CooperativeShape(8, 8, 8, "f16", "f16", "f32", "f32", "subgroup", False)
+    info = attrs.evolve(KHR_GPU, kind="cpu", cooperative_shapes=(shape,), subgroup_size=8, subgroup_sizes=(8, 8))
+    for size in ((64, 64, 64), (2048, 2048, 2048)):
+        first = _found(info, size=size)[0][0]
+        assert isinstance(first, CoopTiled)
+        assert first.tile == "16x16x16"
+
+
 def test_small_grids_take_small_tiles_or_parts() -> None:
     small, _ = _found(KHR_GPU, size=(64, 256, 64))
     assert isinstance(small[0], CoopTiled)
