@@ -195,17 +195,17 @@ def _short_attention(dtype: DType) -> "Compute":
     """Attention and its gradients with operands of 16 bits, of two heads with ragged ends."""
 
     def compute(backend: "Helios", rng: np.random.Generator) -> tuple[Array, Array]:
-        arrays = [_random(rng, 1, 2, 70, 32) for _ in range(4)]
+        arrays = [_random(rng, 1, 2, 70, 24) for _ in range(4)]
         query, key, value, grad = (_stored(backend, array, dtype) for array in arrays)
         with _products_of(backend, dtype):
             out, log_sum_exp = backend.attention(query, key, value)
             grads = backend.attention_grad(grad, query, key, value, out, log_sum_exp)
         q, k, v, g = (backend.download(x).astype(np.float64) for x in (query, key, value, grad))
-        scores = q @ k.swapaxes(-1, -2) / np.sqrt(32)
+        scores = q @ k.swapaxes(-1, -2) / np.sqrt(24)
         scores[..., np.triu(np.ones((70, 70), bool), 1)] = -np.inf
         weights = _softmax_of(scores)
         slope = g @ v.swapaxes(-1, -2)
-        slope = weights * (slope - (slope * weights).sum(-1, keepdims=True)) / np.sqrt(32)
+        slope = weights * (slope - (slope * weights).sum(-1, keepdims=True)) / np.sqrt(24)
         want = weights @ v, slope @ k, slope.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ g
         return np.array([backend.download(x) for x in (out, *grads)]), np.array(want)
 
