@@ -48,7 +48,8 @@ def test_a_device_that_computes_on_the_processor_is_asked_to_keep_loops(device, 
     assert wishes(kept) == [2, 1, 2]  # `DontUnroll` where nothing was wished
     changed = [place for place in range(0, len(code), 4) if code[place : place + 4] != kept[place : place + 4]]
     assert len(changed) == 1
-    assert len(kept) == len(code)
+    for end in range(20, len(code) + 4, 4):  # what is cut off is for the driver to refuse
+        assert len(with_loops(code[:end])) == end
     asked = []
     monkeypatch.setattr(pipelines, "with_loops", lambda code: asked.append(code) or with_loops(code))
     device.prepare([add_kernel(77.0)])

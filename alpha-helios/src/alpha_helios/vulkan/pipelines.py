@@ -211,7 +211,7 @@ def with_loops(code: bytes) -> bytes:
     at = _HEADER_WORDS
     while at < len(words):
         count, number = words[at] >> 16, words[at] & 0xFFFF
-        if number == _LOOP_MERGE and words[at + 3] == _DEFAULT:
+        if number == _LOOP_MERGE and at + 3 < len(words) and words[at + 3] == _DEFAULT:
             words[at + 3] = _DONT_UNROLL
         at += max(count, 1)
     return words.tobytes()
