@@ -14,7 +14,7 @@ from alpha_helios.kernels.tile import Side
 from alpha_helios.product import Epilogue, Matrix, Problem, Task, finished, product_launch
 from alpha_helios.vulkan.device_info import DeviceInfo
 
-__all__ = ["BYTES", "START", "WORKGROUP", "Blocked", "Variant", "cores", "divisions", "moved_bytes"]
+__all__ = ["BYTES", "LARGE", "START", "WORKGROUP", "Blocked", "Variant", "cores", "divisions", "moved_bytes"]
 
 _CORES = {"discrete": 96, "integrated": 8, "cpu": 2}
 """Vulkan does not say how many processors a device has: a guess by its kind."""
@@ -26,6 +26,8 @@ _LAUNCH = 4000.0
 """Cycles of another launch that waits for the one before."""
 BYTES = 20.0
 """From memory, of a processor in a cycle."""
+LARGE = 0.3
+"""What is left of the rate of a tile with more than a device has registers for, or than its compiler is quick with."""
 _LEAST_STEPS = 256
 """Of a part of a sum."""
 _MOST_PARTS = 32

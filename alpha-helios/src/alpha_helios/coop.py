@@ -3,7 +3,7 @@
 import attrs
 
 from alpha_core.recording.launch import KernelSpec
-from alpha_helios.blocked import Blocked, divisions
+from alpha_helios.blocked import LARGE, Blocked, divisions
 from alpha_helios.kernels.coop_tile import COOP_TILES, GROUP, CoopTile
 from alpha_helios.kernels.matmul_coop import Fragment, gemm_coop
 from alpha_helios.kernels.tile import Side
@@ -68,8 +68,6 @@ _MOST_COMPILED = 8
 of its own: 8 take 0.3 s to be compiled, 64 take 4 s."""
 _QUICKLY_COMPILED = 2
 """So many are preferred there."""
-_LARGE = 0.3
-"""What is left of the efficiency of a tile with more."""
 _MEASURED = 2
 """Numbers of parts that are measured for each tile when the device is tuned."""
 
@@ -99,7 +97,7 @@ class CoopTiled(Blocked):
     def rate(self, info: DeviceInfo) -> float:
         rate = _MULTIPLY_ADDS * _EFFICIENCY[self.tile] * (_SCATTERED if self.by_element else 1)
         compiled = _compiled(COOP_TILES[self.tile], self.fragment)
-        return rate * (_LARGE if info.software and compiled > _QUICKLY_COMPILED else 1)
+        return rate * (LARGE if info.software and compiled > _QUICKLY_COMPILED else 1)
 
     def spec(self, task: Task, left: Side, right: Side) -> KernelSpec:
         tile, problem = COOP_TILES[self.tile], task.problem

@@ -6,7 +6,7 @@ import attrs
 
 from alpha_core.recording.launch import KernelSpec, Launch
 from alpha_core.recording.storage import stored_dtype
-from alpha_helios.blocked import BYTES, START, WORKGROUP, Blocked, Variant, cores, divisions, moved_bytes
+from alpha_helios.blocked import BYTES, LARGE, START, WORKGROUP, Blocked, Variant, cores, divisions, moved_bytes
 from alpha_helios.coop import coop_variants
 from alpha_helios.coop2 import tensor_variants
 from alpha_helios.grid import grid
@@ -35,8 +35,6 @@ invocations run together, as its compiler prefers."""
 _QUICKLY_COMPILED = 16
 """The same of devices that compute on the processor, whose compilers need a second and more for a kernel with more. Few
 runs get that back: lavapipe computes a product of 512 cubed a third faster."""
-_LARGE = 0.3
-"""What is left of the efficiency of a tile with more."""
 _WORTH_MEASURING = 2.0
 """How much longer than the best one a variant may take by the rule; it would have to err by more."""
 _MEASURED = 2
@@ -68,8 +66,8 @@ class Tiled(Blocked):
 
     def rate(self, info: DeviceInfo) -> float:
         tile = TILES[self.tile]
-        most = _QUICKLY_COMPILED if info.kind == "cpu" else _SPILLING.get(info.vendor_id, math.inf)
-        return _MULTIPLY_ADDS * _EFFICIENCY[self.tile] * (_LARGE if tile.high * tile.wide > most else 1)
+        most = _QUICKLY_COMPILED if info.software else _SPILLING.get(info.vendor_id, math.inf)
+        return _MULTIPLY_ADDS * _EFFICIENCY[self.tile] * (LARGE if tile.high * tile.wide > most else 1)
 
     def spec(self, task: Task, left: Side, right: Side) -> KernelSpec:
         tile = TILES[self.tile]
