@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from alpha_helios.spirv.operators import Operators
-from alpha_helios.spirv.types import Type, f16, f32, i32, vector
+from alpha_helios.spirv.types import f16, f32, f64, i32, vector
 from alpha_helios.spirv.value import Number, Value
 
 __all__ = ["Arithmetic"]
@@ -242,7 +242,7 @@ class Arithmetic(Operators):
 
     def _of_float(self, name: str, x: Value) -> Value:
         # The extended instructions take f16 and f32, and some of them f64.
-        fits = x.type.is_float and x.type.scalar in ((f16, f32) if name in _NOT_F64 else (f16, f32, Type("f", 64)))
+        fits = x.type.is_float and x.type.scalar in ((f16, f32) if name in _NOT_F64 else (f16, f32, f64))
         self.need(name.lower(), x, "a float", fits)
         return self.extended(name, x.type, x)
 

@@ -3,9 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-import attrs
-
-from alpha_helios.spirv.types import Type, i32, i64
+from alpha_helios.spirv.types import Type, i32, i64, vector
 from alpha_helios.spirv.value import Number, Value
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class Place(ABC):
             raise TypeError(f"`lanes` with elements of type {self.element}, which are vectors already")
         if lanes not in (0, 1, 2, 3, 4):
             raise TypeError(f"{lanes} lanes; there are vectors of 2, 3 and 4")
-        return attrs.evolve(self.element, lanes=lanes) if lanes > 1 else self.element
+        return vector(self.element, lanes) if lanes > 1 else self.element
 
 
 class Pointer(Place):

@@ -1,7 +1,7 @@
 """The types of SPIR-V values that kernels use."""
 
 import struct
-from functools import cache
+from functools import cache, cached_property
 
 import attrs
 
@@ -10,9 +10,12 @@ __all__ = ["Type", "bf16", "f16", "f32", "f64", "i1", "i8", "i16", "i32", "i64",
 _FORMATS = {16: ("e", "H"), 32: ("f", "I"), 64: ("d", "Q")}
 
 
-@attrs.frozen(cache_hash=True)
+@attrs.frozen(eq=False)
 class Type:
-    """A truth value, an integer (signed where it matters), a float, or a vector of 2 to 4 of them."""
+    """A truth value, an integer (signed where it matters), a float, or a vector of 2 to 4 of them.
+
+    Each is one object, of those below or of `vector`: a builder compares types several times for each instruction.
+    """
 
     kind: str
     """`i`, `f` or `bf` (bfloat)."""
@@ -20,23 +23,23 @@ class Type:
     lanes: int = 0
     """0 for a scalar."""
 
-    @property
+    @cached_property
     def scalar(self) -> "Type":
-        return vector(self, 1) if self.lanes else self
+        return _SCALARS[self.kind, self.bits]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         return max(self.bits // 8, 1) * max(self.lanes, 1)
 
-    @property
+    @cached_property
     def is_float(self) -> bool:
         return self.kind != "i"
 
-    @property
+    @cached_property
     def is_bool(self) -> bool:
         return self.bits == 1
 
-    @property
+    @cached_property
     def is_integer(self) -> bool:
         return self.kind == "i" and self.bits > 1
 
@@ -77,11 +80,14 @@ class Type:
 i1, i8, i16, i32, i64 = (Type("i", bits) for bits in (1, 8, 16, 32, 64))
 f16, f32, f64 = (Type("f", bits) for bits in (16, 32, 64))
 bf16 = Type("bf", 16)
+_SCALARS = {(type_.kind, type_.bits): type_ for type_ in (i1, i8, i16, i32, i64, f16, f32, f64, bf16)}
 
 
 @cache
 def vector(element: Type, lanes: int) -> Type:
-    """Returns the type of 2, 3 or 4 elements; 0 or 1 gives the element itself."""
+    """Returns the type of 2, 3 or 4 scalars, those of `element`; 0 or 1 gives the scalar itself."""
     if lanes not in (0, 1, 2, 3, 4):
         raise TypeError(f"a vector of {lanes} lanes; there are vectors of 2, 3 and 4")
-    return attrs.evolve(element, lanes=lanes if lanes > 1 else 0)
+    if element.lanes:
+        return vector(element.scalar, lanes)
+    return attrs.evolve(element, lanes=lanes) if lanes > 1 else element

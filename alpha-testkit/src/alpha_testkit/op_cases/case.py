@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import attrs
@@ -31,6 +32,7 @@ class _Working:
         return "WORKING"
 
 
+_OPS: Final = ops_of(Backend)
 WORKING: Final = _Working()
 """Stands for the dtype under test, where an op takes a dtype."""
 
@@ -99,13 +101,17 @@ class OpCase:
 
     @property
     def spec(self) -> OpSpec:
-        return ops_of(Backend)[self.name]
+        return _OPS[self.name]
 
     def call(self, method: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """Calls a bound method, by position where the contract allows it, as callers do."""
-        signature = inspect.signature(getattr(Backend, self.name))
-        bound = signature.bind(None, **arguments)
+        bound = _signature(self.name).bind(None, **arguments)
         return method(*bound.args[1:], **bound.kwargs)
+
+
+@cache
+def _signature(op: str) -> inspect.Signature:
+    return inspect.signature(getattr(Backend, op))
 
 
 @attrs.frozen
