@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Generator
 
 import pytest
@@ -19,6 +20,12 @@ ALLOWED_SKIPS = ["runs as root", "needs a processor with", "needs mount namespac
 # CI runs the tests of helios twice, once on a device that has these.
 if os.environ.get("ALPHA_HELIOS_COOPERATIVE") != "required":
     ALLOWED_SKIPS.append("needs a Vulkan device with cooperative matrices")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests go first, which take long each: what is left to the end is short, and can be shared out."""
+    counts = Counter(item.path for item in items)
+    items.sort(key=lambda item: counts[item.path])
 
 
 def pytest_collection_finish() -> None:

@@ -96,8 +96,8 @@ def test_a_server_that_is_killed_twice_during_training_has_everything_exactly_on
     scheme: str, sqld: Sqld, home: Path
 ) -> None:
     url = f"{scheme}://{sqld.host}"
-    training = Training(home, "--iters=1800", TURSO_DATABASE_URL=url)
-    for kill_at, start_at in ((200, 700), (1000, 1500)):
+    training = Training(home, "--iters=900", TURSO_DATABASE_URL=url)
+    for kill_at, start_at in ((100, 350), (500, 750)):
         training.wait_for_step(kill_at)
         sqld.kill()
         training.wait_for_step(start_at)
@@ -105,11 +105,11 @@ def test_a_server_that_is_killed_twice_during_training_has_everything_exactly_on
     output = training.output()
     assert training.process.returncode == 0, output
     assert without_sink_notices(stored(url)) == without_sink_notices(training.logged())
-    assert len(stored(url)["metrics"]) == 1800
+    assert len(stored(url)["metrics"]) == 900
     assert len(stored(url)["samples"]) >= 15
     assert "everything is kept in" in output
     with Database.open(Address.of(url)) as database:
-        assert database.read("SELECT status, latest_step FROM runs") == [("completed", 1800)]
+        assert database.read("SELECT status, latest_step FROM runs") == [("completed", 900)]
     assert not (training.folder / "outbox").exists()
 
 

@@ -1,7 +1,5 @@
 """Devices that are imagined: what they tell about themselves, and a backend or a kernel on them."""
 
-import os
-
 import attrs
 import numpy as np
 from tests.helios.machine.device import MachineDevice, program
@@ -16,10 +14,7 @@ from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.vulkan.device_info import CooperativeShape, DeviceInfo
 from alpha_helios.vulkan.null_device import NULL_GPU, NULL_MINIMUM
 
-__all__ = ["IMAGINED", "THOROUGH", "imagined", "launch"]
-
-THOROUGH = int(os.environ.get("ALPHA_HELIOS_CASES", "120")) > 120
-"""Whether every combination is run, and not some of them; the variable is that of `tests.helios.parity`."""
+__all__ = ["IMAGINED", "imagined", "launch"]
 
 
 def _shapes(m: int, n: int, k: int) -> tuple[CooperativeShape, ...]:

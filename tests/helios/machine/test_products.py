@@ -6,7 +6,8 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from tests.helios.machine.imagined import IMAGINED, THOROUGH, imagined
+from tests.helios.drawn import THOROUGH
+from tests.helios.machine.imagined import IMAGINED, imagined
 from tests.helios.matmul.products import Array, bound, exact, normal, operands, rounded, stored_as
 
 from alpha_core.dtype import DType

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.helios.drawn import examples
 from tests.helios.matmul.products import Array, bound, exact, normal, rounded, stored_as
 
 from alpha_core.dtype import DType
@@ -68,7 +69,7 @@ def test_batches_broadcast(
     assert (np.abs(result - expected) <= bound(a, b)).all()
 
 
-@settings(deadline=None, max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 @given(st.lists(st.integers(1, 3), max_size=3), sizes, sizes, sizes, st.booleans(), st.booleans(), st.data())
 def test_operands_are_read_where_they_stand(
     helios: Helios, lead: list[int], m: int, inner: int, n: int, ta: bool, tb: bool, data: st.DataObject

@@ -6,8 +6,9 @@ from mmap import MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, mmap
 import attrs
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.helios.drawn import examples
 from tests.helios.matmul.products import bound, computed, exact, normal, operands, straddling
 
 from alpha_core.dtype import DType
@@ -21,7 +22,6 @@ from alpha_helios.vulkan.device_info import DeviceInfo
 from alpha_helios.vulkan.null_device import NULL_GPU
 
 flags = st.booleans()
-checked = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 
 
 def _check(helios: Helios, variant: Variant, rows: int, inner: int, columns: int, ta: bool, tb: bool) -> None:
@@ -36,7 +36,7 @@ def _check(helios: Helios, variant: Variant, rows: int, inner: int, columns: int
 def test_tiles_compute_products_of_every_size(helios: Helios, tile: str) -> None:
     shape = TILES[tile]
 
-    @settings(checked, max_examples=20)
+    @examples(9)
     @given(
         st.sampled_from(straddling([shape.rows, 2 * shape.rows])),
         st.sampled_from([0, *straddling([shape.depth, 3 * shape.depth])]),
@@ -51,7 +51,7 @@ def test_tiles_compute_products_of_every_size(helios: Helios, tile: str) -> None
     check()
 
 
-@settings(checked, max_examples=10)
+@examples(6)
 @given(
     st.sampled_from(("32x32x16", "64x64x16")),
     st.integers(2, 9),
@@ -63,7 +63,7 @@ def test_sums_in_parts_have_all_terms(helios: Helios, tile: str, parts: int, inn
     _check(helios, Tiled(tile, parts), 35, inner, 36, ta, tb)
 
 
-@settings(checked, max_examples=40)
+@examples(20)
 @given(
     st.integers(1, 16),
     st.sampled_from(straddling([32, 256])),

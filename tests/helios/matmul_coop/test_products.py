@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 import attrs
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.helios.drawn import examples
 from tests.helios.matmul.products import Array, bound, exact, normal, operands, rounded, stored_as, straddling
 
 from alpha_core.dtype import DType
@@ -20,7 +21,6 @@ from alpha_helios.product import Problem, Task
 from alpha_helios.variants import Variant, variants
 
 flags = st.booleans()
-checked = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 by_element = pytest.mark.parametrize("by_element", [False, True], ids=["rows", "elements"])
 turned = pytest.mark.parametrize("turned", [False, True], ids=["as they lie", "turned"])
 
@@ -65,7 +65,7 @@ def _check(
 @turned
 @by_element
 def test_products_of_every_size_are_right(coop: Helios, by_element: bool, turned: bool) -> None:
-    @settings(checked, max_examples=25)
+    @examples(10)
     @given(
         st.sampled_from(straddling([8, 32, 64])),
         st.sampled_from([0, *straddling([8, 16, 48])]),
@@ -93,7 +93,7 @@ def test_more_matrices_for_each_subgroup_are_right(coop: Helios, by_element: boo
 
 @by_element
 def test_batches_and_parts_are_right(coop: Helios, by_element: bool) -> None:
-    @settings(checked, max_examples=12)
+    @examples(6)
     @given(st.sampled_from([(2,), (2, 3)]), st.integers(1, 5), st.sampled_from(straddling([64])), flags, flags)
     def check(lead: tuple[int, ...], parts: int, inner: int, ta: bool, tb: bool) -> None:
         rng = np.random.default_rng(inner)

@@ -3,13 +3,13 @@
 A run takes some cases of each op, the same ones every time. `ALPHA_HELIOS_CASES=2000` draws so many in all.
 """
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import numpy as np
 import pytest
+from tests.helios.drawn import CASES
 from tests.helios.parity.draws import DRAWS
 
 from alpha_core.dtype import DType
@@ -20,7 +20,7 @@ from alpha_testkit.compare import assert_close, rounded
 from alpha_testkit.op_cases import OP_CASES, Case, Sample, Stored
 from alpha_testkit.op_cases.case import leaves
 
-EACH = -(-int(os.environ.get("ALPHA_HELIOS_CASES", "120")) // len(DRAWS))
+EACH = -(-CASES // len(DRAWS))
 STORED = (DType.f32, DType.f32, DType.f16, DType.bf16)
 WIDER = 4.0
 """Drawn sizes go beyond those of the kit, so sums are longer; roundings grow no faster than the square root of that."""

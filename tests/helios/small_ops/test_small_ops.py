@@ -13,7 +13,9 @@ from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 from alpha_helios.small_ops import OnHost, SmallOps
 from alpha_tensor.cpu_ref.backend import CpuRef
-from alpha_testkit import BackendConformance
+from alpha_testkit.backend_ops import OpTests
+from alpha_testkit.backend_record import RecordTests
+from alpha_testkit.backend_storage import StorageTests
 
 LIMIT = 100
 
@@ -151,8 +153,8 @@ def test_without_the_reference_it_says_what_to_install(device_available: None, m
 
 
 @pytest.mark.usefixtures("device_available")
-class TestConformance(BackendConformance):
-    """All ops of the kit, whose tensors are small and large."""
+class TestConformance(OpTests, StorageTests, RecordTests):
+    """All ops of the kit, whose tensors are small and large. Products of 16 bits stay on the device (tested above)."""
 
     compute_dtypes = (DType.f32,)
 
