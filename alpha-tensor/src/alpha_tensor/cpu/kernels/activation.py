@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from alpha_core.expression import Expression, X
 from alpha_tensor.cpu.kernel import Kernel
-from alpha_tensor.cpu.kernels.rows import segments, sweep
+from alpha_tensor.cpu.kernels.rows import segments, sweep, sweep_pairs
 from alpha_tensor.cpu.llvm import math
 from alpha_tensor.cpu.llvm.function import Function
 from alpha_tensor.cpu.llvm.types import f32
@@ -20,11 +20,11 @@ def bias_activation(k: Kernel, expression: Expression, bias: bool) -> None:
     count, width = k.integer(), k.integer()
     with segments(k, count, width) as (row, start, stop):
 
-        def write(i: Value, mask: Value | None, slot: int) -> None:
-            value, coefficients = inputs.load(row * width, i, mask)
+        def write(i: Value, mask: Value | None, lanes: int) -> None:
+            value, coefficients = inputs.load(row * width, i, lanes, mask)
             out.store(row * width + i, evaluate(k, expression, value, coefficients), mask)
 
-        sweep(k, start, stop, write)
+        sweep_pairs(k, start, stop, write)
 
 
 def bias_activation_grad(k: Kernel, expression: Expression, bias: bool) -> None:
@@ -38,15 +38,15 @@ def bias_activation_grad(k: Kernel, expression: Expression, bias: bool) -> None:
     dbias = k.pointer() if bias else None
     dlearned = [k.pointer() for _ in learned]
     grad, x = k.pointer(), k.pointer()
-    inputs, lanes = _Inputs(k, expression, x, bias), k.target.lanes
+    inputs = _Inputs(k, expression, x, bias)
     count, width = k.integer(), k.integer()
     with k.share(width, 64) as (start, stop):
         for total in [*([dbias] if dbias else []), *dlearned]:
             sweep(k, start, stop, lambda i, mask, slot, total=total: total.store(i, _zeros(k), mask))  # type: ignore[misc]
         with k.range_(0, count) as row:
 
-            def write(i: Value, mask: Value | None, slot: int) -> None:
-                value, coefficients = inputs.load(row * width, i, mask)
+            def write(i: Value, mask: Value | None, lanes: int) -> None:
+                value, coefficients = inputs.load(row * width, i, lanes, mask)
                 g = grad.load(row * width + i, lanes, mask)
                 change = g * evaluate(k, expression.derivative(X), value, coefficients)
                 dx.store(row * width + i, change, mask)
@@ -56,23 +56,23 @@ def bias_activation_grad(k: Kernel, expression: Expression, bias: bool) -> None:
                     term = evaluate(k, slope, value, coefficients)
                     total.store(i, k.fma(g, term, total.load(i, lanes, mask)), mask)
 
-            sweep(k, start, stop, write)
+            sweep_pairs(k, start, stop, write)
 
 
 class _Inputs:
     """Takes x's bias and the coefficients of an expression from the kernel's arguments."""
 
     def __init__(self, k: Kernel, expression: Expression, x: Pointer, bias: bool) -> None:
-        self._x, self._lanes = x, k.target.lanes
+        self._x = x
         self._bias = k.pointer() if bias else None
         self._coefficients = {coefficient.name: k.pointer() for coefficient in expression.coefficients()}
 
-    def load(self, base: Value, i: Value, mask: Value | None) -> tuple[Value, dict[str, Value]]:
-        """Returns x + bias and the coefficients for the columns from i on; the row starts at `base`."""
-        value = self._x.load(base + i, self._lanes, mask)
+    def load(self, base: Value, i: Value, lanes: int, mask: Value | None) -> tuple[Value, dict[str, Value]]:
+        """Returns x + bias and the coefficients for `lanes` columns from i on; the row starts at `base`."""
+        value = self._x.load(base + i, lanes, mask)
         if self._bias is not None:
-            value = value + self._bias.load(i, self._lanes, mask)
-        loaded = {name: pointer.load(i, self._lanes, mask) for name, pointer in self._coefficients.items()}
+            value = value + self._bias.load(i, lanes, mask)
+        loaded = {name: pointer.load(i, lanes, mask) for name, pointer in self._coefficients.items()}
         return value, loaded
 
 

@@ -17,6 +17,7 @@ from alpha_tensor.cpu.kernels.attention_tile import (
     rank_update,
     transposed,
 )
+from alpha_tensor.cpu.kernels.rows import sweep
 from alpha_tensor.cpu.llvm.function import Function
 from alpha_tensor.cpu.llvm.math import tanh
 from alpha_tensor.cpu.llvm.types import f32, i32, i64, vector
@@ -193,28 +194,33 @@ class _Scratch:
         )
 
 
-def _clear(k: Function, lanes: int, rows: Rows, start: Value, stop: Value, width: Value) -> None:
-    with k.range_(start, stop) as row, k.range_(0, width, lanes) as d:
-        rows[row].store(d, k.constant(vector(f32, lanes), 0.0), k.lane_mask(width - d, lanes))
+def _clear(k: Kernel, lanes: int, rows: Rows, start: Value, stop: Value, width: Value) -> None:
+    zero = k.constant(vector(f32, lanes), 0.0)
+    with k.range_(start, stop) as row:
+        here = rows[row]
+        sweep(k, 0, width, lambda d, mask, slot: here.store(d, zero, mask))
 
 
-def _copy(k: Function, tile: Tile, source: Rows, count: Value, width: Value, target: Rows, scale: Value) -> None:
+def _copy(k: Kernel, tile: Tile, source: Rows, count: Value, width: Value, target: Rows, scale: Value) -> None:
     """target = source * scale for `count` rows, with zeros up to whole registers."""
-    with k.range_(0, count) as i, k.range_(0, width, tile.lanes) as d:
-        target[i].store(d, source[i].load(d, tile.lanes, k.lane_mask(width - d, tile.lanes)) * scale)
+    with k.range_(0, count) as i:
+        here, there = source[i], target[i]
+        sweep(k, 0, width, lambda d, mask, slot: there.store(d, here.load(d, tile.lanes, mask) * scale))
 
 
-def row_products(k: Function, tile: Tile, a: Rows, b: Rows, count: Value, width: Value, target: Pointer) -> None:
+def row_products(k: Kernel, tile: Tile, a: Rows, b: Rows, count: Value, width: Value, target: Pointer) -> None:
     """target[i] = sum of a[i] * b[i], for a tile of rows of which `count` exist; the last is repeated."""
     lanes = tile.lanes
     zero = k.constant(vector(f32, lanes), 0.0)
     with k.range_(0, tile.queries, lanes) as first:
         places = [k.minimum(first + i, count - 1) for i in range(lanes)]
         sums = [k.variable(zero) for _ in places]
-        with k.range_(0, width, lanes) as d:
-            mask = k.lane_mask(width - d, lanes)
+
+        def add(d: Value, mask: Value | None, slot: int) -> None:
             for variable, place in zip(sums, places, strict=True):
                 variable.value = k.fma(a[place].load(d, lanes, mask), b[place].load(d, lanes, mask), variable.value)
+
+        sweep(k, 0, width, add)
         total = zero
         for column in transposed(k, [variable.value for variable in sums]):
             total = total + column

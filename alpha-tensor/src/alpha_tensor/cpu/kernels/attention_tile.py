@@ -10,6 +10,7 @@ import attrs
 
 from alpha_tensor.cpu.kernel import Kernel
 from alpha_tensor.cpu.kernels.philox import philox4x32
+from alpha_tensor.cpu.kernels.rows import sweep
 from alpha_tensor.cpu.llvm.function import Function
 from alpha_tensor.cpu.llvm.types import Type, f32, i32, i64, vector
 from alpha_tensor.cpu.llvm.value import Number, Pointer, Value
@@ -147,26 +148,31 @@ class Tile:
         with f.range_(whole, width) as first:
             columns(first, 1)
 
-    def pack(self, f: Function, source: Rows, count: Value, width: Value, target: Rows, scale: Value) -> None:
+    def pack(self, k: Kernel, source: Rows, count: Value, width: Value, target: Rows, scale: Value) -> None:
         """target[d, i] = source[i, d] * scale for a tile of rows, of which `count` exist; the last is repeated."""
         lanes = self.lanes
-        with f.range_(0, self.queries, lanes) as first, f.range_(0, width, lanes) as d:
-            mask = f.lane_mask(width - d, lanes)
-            block = [source[f.minimum(first + i, count - 1)].load(d, lanes, mask) * scale for i in range(lanes)]
-            for row, column in enumerate(transposed(f, block)):
-                target[d + row].store(first, column)
+        with k.range_(0, self.queries, lanes) as first:
+            rows = [source[k.minimum(first + i, count - 1)] for i in range(lanes)]
 
-    def unpack(self, f: Function, source: Rows, factors: Pointer, count: Value, width: Value, target: Rows) -> None:
+            def turn(d: Value, mask: Value | None, slot: int) -> None:
+                for place, column in enumerate(transposed(k, [row.load(d, lanes, mask) * scale for row in rows])):
+                    target[d + place].store(first, column)
+
+            sweep(k, 0, width, turn)
+
+    def unpack(self, k: Kernel, source: Rows, factors: Pointer, count: Value, width: Value, target: Rows) -> None:
         """target[i, d] = source[d, i] * factors[i] for the first `count` rows of a tile."""
         lanes = self.lanes
-        with f.range_(0, count, lanes) as first:
+        with k.range_(0, count, lanes) as first:
             factor = factors.load(first, lanes)
-            with f.range_(0, width, lanes) as d:
-                mask = f.lane_mask(width - d, lanes)
-                block = [source[d + row].load(first, lanes) * factor for row in range(lanes)]
-                for i, row in enumerate(transposed(f, block)):
-                    with f.if_(first + i < count):
+
+            def turn(d: Value, mask: Value | None, slot: int) -> None:
+                block = [source[d + place].load(first, lanes) * factor for place in range(lanes)]
+                for i, row in enumerate(transposed(k, block)):
+                    with k.if_(first + i < count):
                         target[first + i].store(d, row, mask)
+
+            sweep(k, 0, width, turn)
 
 
 @attrs.frozen

@@ -87,10 +87,13 @@ class Output:
         """
         k, lanes = self.k, self.k.target.lanes
         count = k.lift(columns, i64)
-        whole = count // lanes * lanes
+        pairs, whole = count // (2 * lanes) * (2 * lanes), count // lanes * lanes
         with k.range_(0, rows) as row:
             index = start + row * row_stride
-            with k.range_(0, whole, lanes) as offset:
+            # An activation is a long chain of instructions: two at once are under way side by side.
+            with k.range_(0, pairs, 2 * lanes) as offset:
+                self.vector(tile.load(row * width + offset, 2 * lanes), index + offset, column + offset)
+            with k.range_(pairs, whole, lanes) as offset:
                 self.vector(tile.load(row * width + offset, lanes), index + offset, column + offset)
             with k.if_(whole < count):
                 mask = k.lane_mask(count - whole, lanes)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["LEFT_WIDTH", "ROWS", "Units", "gemm", "panel_width"]
 
 ROWS = 6
+_LINE = 16
+"""Numbers in a line of the caches."""
 LEFT_WIDTH = 48
 """Lines in a panel of a packed left operand: whole blocks of rows, and whole vectors."""
 
@@ -71,6 +73,10 @@ def gemm(k: "Kernel", finish: Finish, words: str = "f32") -> None:
             strip = left + (row // LEFT_WIDTH * a_panel + row % LEFT_WIDTH * a_row)
             height = k.minimum(rows - row, ROWS)
             index = (matrix * rows + row) * columns + column
+            # The lines of the result, which lie far apart, are on their way while sums are added up.
+            for r in range(ROWS):
+                for line in range(0, width, _LINE):
+                    k.prefetch(output.out + (index + r * columns + column + line))
             block = _Block(k, words, strip, a_row, a_step, height, right, b_step, steps)
             with k.if_else(remaining == width) as branch:
                 with branch.then:

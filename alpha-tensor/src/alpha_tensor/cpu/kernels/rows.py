@@ -8,7 +8,7 @@ from alpha_tensor.cpu.kernel import Kernel
 from alpha_tensor.cpu.llvm.types import f32, i32, i64, vector
 from alpha_tensor.cpu.llvm.value import Number, Pointer, Value
 
-__all__ = ["ROW_AXES", "Rows", "Term", "row_max", "row_sums", "segments", "sweep"]
+__all__ = ["ROW_AXES", "Rows", "Term", "row_max", "row_sums", "segments", "sweep", "sweep_pairs"]
 
 ROW_AXES = 3
 """Axes along which rows of a strided tensor are counted, the last one first."""
@@ -36,6 +36,18 @@ def sweep(k: Kernel, start: Number, stop: Number, body: Body, unroll: int = 1) -
     with k.range_(whole, stop, lanes) as index:
         left = k.convert(k.lift(stop, i64) - index, i32)
         body(index, k.iota(i32, lanes) < k.splat(left, lanes), 0)
+
+
+def sweep_pairs(k: Kernel, start: Number, stop: Number, body: Callable[[Value, Value | None, int], None]) -> None:
+    """Builds `body(index, mask, lanes)` for vectors of two registers, and for what is left as `sweep` does.
+
+    For long chains of instructions: those of two registers are under way side by side.
+    """
+    lanes = k.target.lanes
+    whole = (k.lift(stop, i64) - start) // (2 * lanes) * (2 * lanes) + start
+    with k.range_(start, whole, 2 * lanes) as index:
+        body(index, None, 2 * lanes)
+    sweep(k, whole, stop, lambda index, mask, slot: body(index, mask, lanes))
 
 
 def row_sums(
