@@ -24,4 +24,5 @@ def test_a_server_that_cannot_be_fetched_is_told_and_nothing_is_left(
     assert done.returncode == 1
     assert reason in done.stderr
     assert not done.stdout
+    # The folder that is filled before it is put in place has a dot in its name.
     assert not [path for path in tmp_path.glob("cache/**/*") if not path.is_dir() or "." in path.name]

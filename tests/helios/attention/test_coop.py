@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 import pytest
 from tests.helios.attention.setups import Array, Setup, stored
-from tests.helios.drawn import THOROUGH
+from tests.helios.effort import THOROUGH
 
 from alpha_core.dtype import DType
 from alpha_core.recording.launch import Launch

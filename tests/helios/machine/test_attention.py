@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.helios.attention.setups import Setup, stored
 from tests.helios.attention.test_coop import BOUND, assert_near, run
-from tests.helios.drawn import THOROUGH
+from tests.helios.effort import THOROUGH
 from tests.helios.machine.imagined import IMAGINED, imagined
 
 from alpha_core.dtype import DType

@@ -3,7 +3,7 @@
 import attrs
 import numpy as np
 import pytest
-from tests.helios.drawn import THOROUGH
+from tests.helios.effort import THOROUGH
 from tests.helios.machine.imagined import imagined
 from tests.helios.parity.draws import DRAWS
 from tests.helios.parity.test_drawn_cases import CANCELS, WIDER, drawn, stored

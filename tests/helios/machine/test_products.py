@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from tests.helios.drawn import THOROUGH
+from tests.helios.effort import THOROUGH
 from tests.helios.machine.imagined import IMAGINED, imagined
 from tests.helios.matmul.products import Array, bound, exact, normal, operands, rounded, stored_as
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helios.drawn import examples
+from tests.helios.effort import examples
 from tests.helios.matmul.products import bound, computed, exact, normal, operands, straddling
 
 from alpha_core.dtype import DType

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helios.drawn import examples
+from tests.helios.effort import examples
 from tests.helios.matmul.products import Array, bound, exact, normal, operands, rounded, stored_as, straddling
 
 from alpha_core.dtype import DType

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from tests.helios.drawn import CASES
+from tests.helios.effort import CASES
 from tests.helios.parity.draws import DRAWS
 
 from alpha_core.dtype import DType

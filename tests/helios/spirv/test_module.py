@@ -179,3 +179,13 @@ def test_arguments_in_memory_are_indexed_as_a_table() -> None:
         Kernel(arguments="memory").table(0)
     with pytest.raises(ValueError, match="a table, which can lie only in memory"):
         Kernel().table(2)
+
+
+def test_a_type_is_one_object_however_it_is_named() -> None:
+    """Builders compare types by identity."""
+    four = vector(f32, 4)
+    assert vector(f32, 4) is four
+    assert vector(four, 2) is vector(f32, 2)
+    assert four.scalar is vector(four, 0) is vector(f32, 1) is f32
+    k = Kernel()
+    assert k.pointer(f32).load(0, 4).type is four

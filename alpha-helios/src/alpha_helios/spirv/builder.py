@@ -56,15 +56,10 @@ class Builder:
 
     def emit(self, type_: Type, name: str, *operands: Handle | int) -> Value:
         """Appends an instruction that has a result; plain integers among the operands are words as they are."""
-        module = self.module
         if name not in _CONVERSIONS:
-            computed = module.computed
-            if type_ not in computed:
-                module.arithmetic(type_)
-            for operand in operands:
-                if isinstance(operand, Value) and operand.type not in computed:
-                    module.arithmetic(operand.type)
-        return self.value(type_, self.emit_raw(module.type(type_), name, *operands))
+            for known in (type_, *(operand.type for operand in operands if isinstance(operand, Value))):
+                self.module.arithmetic(known)
+        return self.value(type_, self.emit_raw(self.module.type(type_), name, *operands))
 
     def emit_raw(self, type_id: int, name: str, *operands: Handle | int) -> int:
         """Appends an instruction whose result has a type of any kind, and returns the id of the result."""
@@ -149,9 +144,7 @@ class Builder:
             raise TypeError(f"{value!r} ({type(value).__name__}) where a value of the kernel is needed")
         if value.kernel is not self:
             raise ValueError(f"the value {value} belongs to another kernel")
-        scope = value.scope
-        if scope is not None and not (scope.open and scope.code is self._code):
-            self.check_scope(scope, value)
+        self.check_scope(value.scope, value)
 
     def check_scope(self, scope: Scope | None, what: object) -> None:
         """Raises if `what`, which was made in a scope, is not known here; it is printed only then."""

@@ -46,8 +46,6 @@ class Module:
     def __init__(self) -> None:
         self.requirements: set[str] = set()
         """Features that the device must have, by Vulkan's names."""
-        self.computed: set[Type] = set()
-        """Types of values that are computed with, see `arithmetic`."""
         self.bound = 1
         self._capabilities: dict[str, None] = {}
         self._extensions: dict[str, None] = {}
@@ -57,6 +55,7 @@ class Module:
         self._declared: list[Instruction] = []
         self._unique: dict[tuple[object, ...], int] = {}
         self._types: dict[Type, int] = {}
+        self._computed: set[Type] = set()
         self._decorated: set[tuple[int, ...]] = set()
         self._interface: list[int] = []
         self._glsl = 0
@@ -81,9 +80,9 @@ class Module:
 
     def arithmetic(self, type_: Type) -> None:
         """Notes that values of the type are computed with, not only loaded, stored and converted."""
-        if type_ in self.computed:
+        if type_ in self._computed:
             return
-        self.computed.add(type_)
+        self._computed.add(type_)
         name = _ARITHMETIC.get((type_.kind, type_.bits))
         if name is not None:
             self.capability(name)

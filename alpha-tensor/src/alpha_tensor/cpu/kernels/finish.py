@@ -6,7 +6,7 @@ import attrs
 
 from alpha_core.expression import Expression
 from alpha_tensor.cpu.kernels.activation import evaluate
-from alpha_tensor.cpu.llvm.types import i64
+from alpha_tensor.cpu.kernels.rows import sweep_pairs
 from alpha_tensor.cpu.llvm.value import Number, Pointer, Value
 
 if TYPE_CHECKING:
@@ -85,16 +85,10 @@ class Output:
 
         `start` is the index of its first element in the output, whose rows are `row_stride` apart.
         """
-        k, lanes = self.k, self.k.target.lanes
-        count = k.lift(columns, i64)
-        pairs, whole = count // (2 * lanes) * (2 * lanes), count // lanes * lanes
-        with k.range_(0, rows) as row:
+        with self.k.range_(0, rows) as row:
             index = start + row * row_stride
-            # An activation is a long chain of instructions: two at once are under way side by side.
-            with k.range_(0, pairs, 2 * lanes) as offset:
-                self.vector(tile.load(row * width + offset, 2 * lanes), index + offset, column + offset)
-            with k.range_(pairs, whole, lanes) as offset:
-                self.vector(tile.load(row * width + offset, lanes), index + offset, column + offset)
-            with k.if_(whole < count):
-                mask = k.lane_mask(count - whole, lanes)
-                self.vector(tile.load(row * width + whole, lanes), index + whole, column + whole, mask)
+
+            def finish(offset: Value, mask: Value | None, lanes: int) -> None:
+                self.vector(tile.load(row * width + offset, lanes), index + offset, column + offset, mask)
+
+            sweep_pairs(self.k, 0, columns, finish)
