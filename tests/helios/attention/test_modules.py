@@ -125,6 +125,27 @@ def _in_place() -> Iterator[KernelSpec]:
         )
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_wide_heads_do_not_make_long_code(part: Part) -> None:
+    """Four times as wide, in loops: what grows are the sums that stay in registers."""
+    lengths = []
+    for width in (64, 256):
+        spec = KernelSpec.of(
+            part.build,
+            tile="16x8",
+            lanes=4,
+            workgroup=TILES["16x8"].invocations,
+            subgroup=32,
+            **_parameters(width, "f32", options=False),
+            **_stored(part, "f32"),
+            **part.parameters,
+        )
+        binary = build_kernel(spec)
+        validate(binary)
+        lengths.append(len(binary.code))
+    assert lengths[1] < 1.6 * lengths[0]
+
+
 @pytest.mark.parametrize("spec", list(_on_matrices()), ids=lambda spec: spec.name)
 def test_modules_on_matrices_are_valid(spec: KernelSpec) -> None:
     binary = build_kernel(spec)

@@ -12,6 +12,7 @@ from alpha_helios.kernels.math import log, reciprocal
 from alpha_helios.kernels.teams import Team
 from alpha_helios.spirv.kernel import Kernel
 from alpha_helios.spirv.types import f32, i32, vector
+from alpha_helios.spirv.value import Value
 
 __all__ = ["attention"]
 
@@ -31,7 +32,7 @@ def attention(
     they see the most keys.
 
     For each product of numbers, shared memory is read for 1/4 to 3/8 of a number, 16 bytes at a time, which limits it
-    next to the multipliers. Keys and values are read from memory one block ahead.
+    next to the multipliers. Keys and values are read from memory one block ahead, unless heads are too wide.
     """
     shape = TILES[tile]
     block = QueryBlock.of(k, shape.rows, given)
@@ -43,8 +44,9 @@ def attention(
     questions = Stage(k, shape.rows, width, shape.high, lanes)
     stage = Stage(k, shape.columns, width, 4, lanes)
     weights, team = Weights(k, shape, y, x), Team(k, shape.across)
-    questions.put(questions.fetch(block.query_rows, first, block.queries - 1))
-    following = [k.variable(part) for part in stage.fetch(block.key_rows, k.constant(i32, 0), last)]
+    questions.bring(block.query_rows, first, block.queries - 1)
+    zero = k.constant(i32, 0)
+    following = [k.variable(part) for part in stage.fetch(block.key_rows, zero, last)] if stage.ahead else []
     largest = [k.variable(LEAST, f32) for _ in own]
     totals = [k.variable(0.0, f32) for _ in own]
     vectors = -(-stage.vectors // shape.across)
@@ -52,8 +54,12 @@ def attention(
 
     with k.range_(0, block.stop, shape.columns) as start:
         k.barrier()
-        stage.put(following)
-        values = stage.fetch(block.value_rows, start, last)
+        values: list[Value] = []
+        if stage.ahead:
+            stage.put(following)
+            values = stage.fetch(block.value_rows, start, last)
+        else:
+            stage.bring(block.key_rows, start, last)
         k.barrier()
         column = start + x * 4
         rows = []
@@ -74,9 +80,12 @@ def attention(
                 rows[i] = [a * b for a, b in zip(rows[i], masks, strict=True)]
         weights.put(rows)
         k.barrier()
-        stage.put(values)
-        for variable, part in zip(following, stage.fetch(block.key_rows, start + shape.columns, last), strict=True):
-            variable.value = part
+        if stage.ahead:
+            stage.put(values)
+            for variable, part in zip(following, stage.fetch(block.key_rows, start + shape.columns, last), strict=True):
+                variable.value = part
+        else:
+            stage.bring(block.value_rows, start, last)
         k.barrier()
         mix(k, weights, stage, x, shape.across, mixed)
 

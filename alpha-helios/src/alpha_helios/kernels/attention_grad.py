@@ -120,9 +120,9 @@ def attention_grad(
     met = [Stage(k, shape.columns, width, 4, lanes) for _ in met_rows]
     weights = [Weights(k, shape, y, x) for _ in targets]
     for stage, rows in zip(stages, own_rows, strict=True):
-        stage.put(stage.fetch(rows, first, count - 1))
+        stage.bring(rows, first, count - 1)
     following = [
-        [k.variable(part) for part in stage.fetch(rows, begin, others - 1)]
+        [k.variable(part) for part in stage.fetch(rows, begin, others - 1)] if stage.ahead else []
         for stage, rows in zip(met, met_rows, strict=True)
     ]
     vectors = -(-met[0].vectors // shape.across)
@@ -130,11 +130,15 @@ def attention_grad(
 
     with k.range_(begin, stop, shape.columns) as start:
         k.barrier()
-        for stage, parts in zip(met, following, strict=True):
-            stage.put(parts)
         for stage, rows, parts in zip(met, met_rows, following, strict=True):
-            for variable, part in zip(parts, stage.fetch(rows, start + shape.columns, others - 1), strict=True):
-                variable.value = part
+            if stage.ahead:
+                stage.put(parts)
+            else:
+                stage.bring(rows, start, others - 1)
+        for stage, rows, parts in zip(met, met_rows, following, strict=True):
+            if stage.ahead:
+                for variable, part in zip(parts, stage.fetch(rows, start + shape.columns, others - 1), strict=True):
+                    variable.value = part
         k.barrier()
         dots, dweights = (products(k, left, right, y, x) for left, right in zip(stages, met, strict=True))
         columns = [start + (x * 4 + n) for n in range(4)]

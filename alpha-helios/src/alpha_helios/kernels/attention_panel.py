@@ -234,8 +234,7 @@ class Strip:
                 for n, one in enumerate(line[start : start + each]):
                     self.store(one.value, high, n * tile.fragment.n)
             k.subgroup_barrier()
-            for turn in range(0, tile.strip_rows * vectors, tile.subgroup):
-                index = k.subgroup_lane + turn
+            with k.range_(k.subgroup_lane, tile.strip_rows * vectors, tile.subgroup) as index:
                 row, d = index // vectors, index % vectors * 4 + start * tile.fragment.n
                 value = k.bitcast(self.pool[self.start + (row * self.pitch + index % vectors)], vector(f32, 4))
                 here = target[k.minimum(first + row, count - 1)]

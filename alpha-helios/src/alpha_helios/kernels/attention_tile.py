@@ -40,6 +40,9 @@ LN2 = 0.6931471805599453
 LEAST = -3.4028234663852886e38
 """Stands for the largest of no scores; unlike -inf it can be subtracted from -inf."""
 _LEAST_POWER = -126.0
+_MANY = 8
+"""Vectors of 4 numbers in registers of an invocation beyond which code takes one after the other: one whose heads are
+wide would be very long, and have no registers left."""
 
 
 @attrs.frozen
@@ -126,20 +129,29 @@ class Stage:
         self._indices = [k.local_index + first for first in range(0, count * self.vectors, k.invocations)]
 
     @property
-    def parts(self) -> int:
-        """Vectors that an invocation brings here."""
-        return len(self._indices)
+    def ahead(self) -> bool:
+        """Whether an invocation has registers enough for its part of a block that comes later."""
+        return len(self._indices) <= _MANY
 
-    def place(self, group: Number, member: int) -> Number:
+    def place(self, group: Number, member: Number) -> Number:
         """Where row `group * self.group + member` begins."""
         return (group + member * (self.count // self.group)) * self.stride
 
     def fetch(self, rows: Rows, start: Value, last: Value) -> list[Value]:
         """Reads this invocation's part of the rows from `start` on; rows beyond `last` are read as that one."""
-        return [
-            self._read(rows[self.k.minimum(start + index // self.vectors, last)], index % self.vectors * 4)
-            for index in self._indices
-        ]
+        return [self._read_vector(rows, start, last, index) for index in self._indices]
+
+    def bring(self, rows: Rows, start: Value, last: Value) -> None:
+        """Reads and writes the rows from `start` on; a vector at a time, if it does not have all in registers."""
+        if self.ahead:
+            self.put(self.fetch(rows, start, last))
+            return
+        with self.k.range_(self.k.local_index, self.count * self.vectors, self.k.invocations) as index:
+            self._write_vector(index, self._read_vector(rows, start, last, index))
+
+    def _read_vector(self, rows: Rows, start: Value, last: Value, index: Value) -> Value:
+        row = rows[self.k.minimum(start + index // self.vectors, last)]
+        return self._read(row, index % self.vectors * 4)
 
     def _read(self, row: Elements, first: Value) -> Value:
         if self.lanes == 4:
@@ -158,13 +170,16 @@ class Stage:
         """Writes what `fetch` read."""
         for index, one in zip(self._indices, values, strict=True):
             value = one.value if isinstance(one, Variable) else one
-            row, column = index // self.vectors, index % self.vectors
-            place = (row % self.group * (self.count // self.group) + row // self.group) * self.stride + column
             if self.count * self.vectors % self.k.invocations == 0:
-                self.shared[place] = value
+                self._write_vector(index, value)
             else:
-                with self.k.if_(row < self.count):
-                    self.shared[place] = value
+                with self.k.if_(index < self.count * self.vectors):
+                    self._write_vector(index, value)
+
+    def _write_vector(self, index: Value, value: Value) -> None:
+        row, column = index // self.vectors, index % self.vectors
+        place = (row % self.group * (self.count // self.group) + row // self.group) * self.stride + column
+        self.shared[place] = value
 
 
 class Weights:
@@ -204,13 +219,21 @@ def mix(k: Kernel, weights: Weights, columns: Stage, x: Value, across: int, sums
     vectors = [k.minimum(x + across * v, columns.vectors - 1) for v in range(len(sums[0]))]
     with k.range_(0, across) as group:
         factors = [weights.shared[place + group] for place in weights.places]
-        for member in range(4):
+
+        def add(member: int | Value) -> None:
             place = columns.place(group, member)
             numbers = [columns.shared[vector_ + place] for vector_ in vectors]
             for row, factor in zip(sums, factors, strict=True):
                 spread = k.splat(factor[member], 4)
                 for total, others in zip(row, numbers, strict=True):
                     total.value = k.fma(spread, others, total.value)
+
+        if len(vectors) <= _MANY:
+            for member in range(4):
+                add(member)
+        else:
+            with k.range_(0, 4) as turn:
+                add(turn)
 
 
 def store(

@@ -130,7 +130,7 @@ class Value(Handle):
     def __ne__(self, other: Number) -> "Value":  # type: ignore[override]
         return self.kernel.compare("ne", self, other)
 
-    def __getitem__(self, lane: int) -> "Value":
+    def __getitem__(self, lane: "int | Value") -> "Value":
         """One lane of a vector."""
         return self.kernel.extract(self, lane)
 
