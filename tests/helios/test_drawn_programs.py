@@ -14,7 +14,7 @@ from alpha_core.expression import X, sigmoid
 from alpha_core.tensor import Tensor
 from alpha_helios.backend import Helios
 
-PROGRAMS = int(os.environ.get("ALPHA_HELIOS_PROGRAMS", "40"))
+PROGRAMS = int(os.environ.get("ALPHA_HELIOS_PROGRAMS", "24"))
 ROWS, WIDTH = 6, 20
 GELU = X * sigmoid(1.702 * X)
 

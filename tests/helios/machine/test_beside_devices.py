@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.helios.attention.setups import Setup
 from tests.helios.attention.test_coop import run as attend
+from tests.helios.effort import THOROUGH
 from tests.helios.machine.device import MachineDevice
 from tests.helios.matmul.products import operands
 from tests.helios.matmul_coop.conftest import lacking
@@ -125,8 +126,12 @@ def _variants(helios: Helios, task: Task) -> Sequence[CoopTiled]:
     return [one for one in coop_variants(task, helios.info) if isinstance(one, CoopTiled)]
 
 
-@pytest.mark.parametrize("ways", [(False, False), (False, True), (True, False), (True, True)], ids=str)
-@pytest.mark.parametrize("by_element", [False, True], ids=["rows", "elements"])
+WAYS = [((False, False), True), ((False, True), False), ((True, False), False), ((True, True), True)]
+if THOROUGH:
+    WAYS = [(ways, by_element) for ways, _ in WAYS for by_element in (False, True)]
+
+
+@pytest.mark.parametrize(("ways", "by_element"), WAYS, ids=str)
 def test_products_by_matrices(ways: tuple[bool, bool], by_element: bool, helios: Helios, machine: Helios) -> None:
     reason = lacking(helios, "coop")
     if reason is not None:
@@ -143,9 +148,12 @@ def test_products_by_matrices(ways: tuple[bool, bool], by_element: bool, helios:
     _assert_near(results[1], results[0], NEAR)
 
 
-@pytest.mark.parametrize(
-    "setup", [Setup(1, 2, 33, 40, 24, soft_cap=2.0), Setup(2, 1, 45, 45, 32, rate=0.4), Setup(1, 1, 9, 9, 7)], ids=str
-)
+SETUPS = [Setup(1, 2, 33, 40, 16, soft_cap=2.0, rate=0.4), Setup(1, 1, 9, 9, 7)]
+if THOROUGH:
+    SETUPS += [Setup(1, 2, 33, 40, 24, soft_cap=2.0), Setup(2, 1, 45, 45, 32, rate=0.4)]
+
+
+@pytest.mark.parametrize("setup", SETUPS, ids=str)
 def test_attention_by_matrices(setup: Setup, helios: Helios, machine: Helios) -> None:
     reason = lacking(helios, "coop")
     if reason is not None:

@@ -24,7 +24,7 @@ from alpha_train.plan import plan
 from alpha_train.plan_text import plan_lines
 from alpha_train.trainer import Trainer
 
-MODEL = ModelConfig(vocab_size=128, block_size=32, n_layer=2, n_embd=64, n_head=2)
+MODEL = ModelConfig(vocab_size=128, block_size=32, n_layer=2, n_embd=32, n_head=2)
 STEPS = int(os.environ.get("ALPHA_HELIOS_STEPS", "100"))
 """So many steps must not need more memory than the first ones; 2,000 are worth a longer run."""
 NO_LOADER = "import sys; from alpha_helios.vulkan import loader; loader._LIBRARIES[sys.platform] = ('libnone.so',)\n"
