@@ -36,7 +36,7 @@ def rendered(page: Path = PAGE, results: Path = RESULTS) -> str:
             report = read_report(file)
             if report.quick:
                 raise DataError(f"`{file}` is of a quick trial, which is not to be published")
-            tables.append(table_of(suite, report))
+            tables.append(f"{table_of(suite, report)} Its file is `{file.name}`.")
         where = " on a GPU" if suite == "gpu" else ""
         part = "\n\n".join(tables) or f"Not measured yet{where}: `python -m benchmarks {suite}`."
         before, _, rest = text.partition(start)

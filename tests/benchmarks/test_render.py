@@ -103,6 +103,7 @@ def test_results_fill_the_marked_parts_alone(tmp_path: Path) -> None:
     assert "old" not in text
     assert text.index("100.0 ms") < text.index("200.0 ms") < text.index("<!-- end: train -->")
     assert "- 6x256-f32, tinygrad: no compiler" in text
+    assert text.index("Its file is `train.json`.") < text.index("Its file is `train-other-machine.json`.")
     assert "Not measured yet: `python -m benchmarks decode`." in text
 
 

@@ -47,7 +47,7 @@ class Machine:
         facts = _cpu_facts()
         flags = (facts.get("flags") or facts.get("Features", "")).split()
         return cls(
-            cpu=facts.get("model name") or platform.processor() or platform.machine(),
+            cpu=_cpu_name(facts) or platform.processor() or platform.machine(),
             cores=cores(),
             memory_bytes=_memory_bytes(),
             system=f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -111,6 +111,14 @@ def _cpu_facts() -> dict[str, str]:
                 break
             facts[key.strip()] = value.strip()
     return facts
+
+
+def _cpu_name(facts: Mapping[str, str]) -> str:
+    """Returns the name of a processor. Virtual machines may hide which one of many it is; its numbers still tell."""
+    name = facts.get("model name", "")
+    if any(letter.isdigit() for letter in name) or not {"cpu family", "model"} <= facts.keys():
+        return name
+    return f"{name} (family {facts['cpu family']}, model {facts['model']})"
 
 
 def _memory_bytes() -> int | None:
