@@ -28,8 +28,12 @@ SETUPS = [
     Setup(1, 1, 1, 1, 3),
 ]
 if THOROUGH:
-    SETUPS += [Setup(1, 3, 5, 70, 32, soft_cap=1.5), Setup(1, 1, 40, 45, 64)]
-    SETUPS += [Setup(2, 1, 129, 129, 32), Setup(2, 1, 63, 64, 32, rate=0.5)]
+    SETUPS += [
+        Setup(1, 3, 5, 70, 32, soft_cap=1.5),
+        Setup(1, 1, 40, 45, 64),
+        Setup(2, 1, 129, 129, 32),
+        Setup(2, 1, 63, 64, 32, rate=0.5),
+    ]
 
 
 @pytest.fixture
@@ -96,8 +100,9 @@ def test_results_and_gradients(setup: Setup, short: Helios, monkeypatch: pytest.
 
 @pytest.mark.parametrize("place", range(4))
 def test_every_tile(place: int, short: Helios, monkeypatch: pytest.MonkeyPatch) -> None:
-    setup = Setup(1, 2, 70, 75, 8, soft_cap=3.0, rate=0.25)
     tile = tiles(short)[place]
+    width = 16 if tile.high > 1 or THOROUGH else 8  # several matrices in both directions
+    setup = Setup(1, 2, 70, 75, width, soft_cap=3.0, rate=0.25)
     way = MatrixBlocks(tile, short.matmul_dtype.value, unrolled=False)
     single = MatrixBlocks(attrs.evolve(tile, high=1), short.matmul_dtype.value, unrolled=False)
     monkeypatch.setattr(attention_ops, "ways", lambda info, dtype, call, part: [way if part is FORWARD else single])

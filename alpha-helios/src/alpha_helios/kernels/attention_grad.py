@@ -131,14 +131,12 @@ def attention_grad(
     with k.range_(begin, stop, shape.columns) as start:
         k.barrier()
         for stage, rows, parts in zip(met, met_rows, following, strict=True):
-            if stage.ahead:
-                stage.put(parts)
-            else:
+            if not stage.ahead:
                 stage.bring(rows, start, others - 1)
-        for stage, rows, parts in zip(met, met_rows, following, strict=True):
-            if stage.ahead:
-                for variable, part in zip(parts, stage.fetch(rows, start + shape.columns, others - 1), strict=True):
-                    variable.value = part
+                continue
+            stage.put(parts)
+            for variable, part in zip(parts, stage.fetch(rows, start + shape.columns, others - 1), strict=True):
+                variable.value = part
         k.barrier()
         dots, dweights = (products(k, left, right, y, x) for left, right in zip(stages, met, strict=True))
         columns = [start + (x * 4 + n) for n in range(4)]
